@@ -1,0 +1,62 @@
+/** The kinds of things that happen, as `livenessd events` names them. */
+export type EventKind =
+  | "session_state"
+  | "session_added"
+  | "session_removed"
+  | "route_registered"
+  | "route_forgotten"
+  | "route_installed"
+  | "route_withdrawn"
+  | "route_reinstalled"
+  | "route_install_failed"
+  | "route_uninstall_failed"
+  | "route_refused"
+  | "endpoint_opened"
+  | "endpoint_lost"
+  | "probe_route_failed"
+  | "reconcile_failed"
+  | "local_stall"
+  | "config_reloaded"
+  | "daemon_started"
+  | "daemon_stopping";
+
+/** Which session an event is about: the (interface, local IP, peer IP) triple. */
+export interface EventSession {
+  readonly dev: string;
+  readonly src: string;
+  readonly peer: string;
+}
+
+/** Which route an event is about. */
+export interface EventRoute {
+  readonly table: number;
+  readonly dst: string;
+  readonly via: string;
+  readonly dev: string;
+  readonly src: string;
+}
+
+/** What a reporter says of something that happened; the log adds `seq` and `time`. */
+export interface EventDetails {
+  readonly session?: EventSession;
+  readonly route?: EventRoute;
+  readonly from?: string;
+  readonly to?: string;
+  readonly reason?: string;
+  /** What it took, in whole microseconds; the event's kind says from when. */
+  readonly after_us?: number;
+  /** A sentence for people, when kind and fields do not say it all. */
+  readonly message?: string;
+}
+
+/** One thing that happened: the log line, the API's event and the history are this same record. */
+export interface Event extends EventDetails {
+  /** 1, 2, 3, … in this process; never reused. */
+  readonly seq: number;
+  /** Wall-clock time, RFC 3339 in UTC with milliseconds. */
+  readonly time: string;
+  readonly kind: EventKind;
+}
+
+/** Takes what happened. The manager and its helpers are given one. */
+export type Report = (kind: EventKind, details: EventDetails) => void;
