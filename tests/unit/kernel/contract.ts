@@ -1,0 +1,264 @@
+/**
+ * What every {@linkcode Kernel} does, whoever implements it. The in-memory twin passes it in
+ * memory_kernel_test.ts; the kernel of this machine, in a network namespace, in
+ * tests/system/kernel_contract_test.ts. So the twin is proved to be one.
+ *
+ * The world that the cases expect: an empty routing table but for the link's own routes, one interface
+ * {@linkcode world.dev} with the addresses {@linkcode world.sources}, all of 10.9.0.0/24 on-link, and
+ * nothing else reachable.
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import type { Kernel, KernelResult, MarkRule } from "../../../src/kernel/kernel.ts";
+import type { KernelRoute, Route } from "../../../src/kernel/route.ts";
+
+/** What the kernel under test must find around it. */
+export const world = {
+  dev: "lvd0",
+  sources: ["10.9.0.1", "10.9.0.2"],
+  onLink: (address: string) => address.startsWith("10.9.0."),
+} as const;
+
+/** The protocol number that the cases use for their routes; nothing else in the world uses it. */
+export const ours = 186;
+
+/** One thing that holds. `kernel` is fresh: no routes of {@linkcode ours}, no rules. */
+export interface ContractCase {
+  readonly name: string;
+  run(kernel: Kernel): Promise<void>;
+}
+
+/** A route of the contract's world with some parts changed. */
+export function route(parts: Partial<Route> = {}): Route {
+  return {
+    table: 254,
+    dst: "10.50.0.1/32",
+    via: "10.9.0.100",
+    src: "10.9.0.1",
+    dev: null,
+    protocol: ours,
+    ...parts,
+  };
+}
+
+/** The kernel's routes of our protocol as sorted text, without the interface's index. */
+export async function listed(kernel: Kernel, filter = {}): Promise<string[]> {
+  const result = await kernel.list({ protocol: ours, ...filter });
+  assert(result.ok, result.ok ? "" : result.error.text);
+  return result.routes.map(text).sort();
+}
+
+/** One line of {@linkcode listed}. */
+export function text(route: Route | KernelRoute): string {
+  const { table, dst, via, src, protocol, metric } = route;
+  return `${dst} via ${via} src ${src} table ${table} proto ${protocol} metric ${metric ?? 0}`;
+}
+
+async function succeeds(result: Promise<KernelResult>): Promise<void> {
+  assertEquals(await result, { ok: true });
+}
+
+async function refuses(code: string, result: Promise<KernelResult>): Promise<void> {
+  const answer = await result;
+  assert(!answer.ok, `expected ${code}, got success`);
+  assertEquals(answer.error.code, code, answer.error.text);
+  assert(answer.error.text !== "", "an error has a text");
+}
+
+const rule: MarkRule = { mark: 44880, table: 44880, priority: 90, protocol: ours };
+
+/** Everything that holds. */
+export const contract: readonly ContractCase[] = [
+  {
+    name: "a replaced route is listed as it was asked for",
+    async run(kernel) {
+      await succeeds(kernel.replace(route()));
+      assertEquals(await listed(kernel), [text(route())]);
+    },
+  },
+  {
+    name: "a route without a source or with an interface is listed with what it has",
+    async run(kernel) {
+      await succeeds(kernel.replace(route({ src: null })));
+      await succeeds(kernel.replace(route({ dst: "10.50.0.2/32", dev: world.dev })));
+      const result = await kernel.list({ protocol: ours });
+      assert(result.ok);
+      assertEquals(result.routes.length, 2);
+      assertEquals(result.routes.find(({ dst }) => dst === "10.50.0.1/32")?.src, null);
+      assert(result.routes.every(({ ifindex }) => ifindex === result.routes[0].ifindex));
+      assert(result.routes[0].ifindex > 0);
+    },
+  },
+  {
+    name: "replacing the same route again is success and changes nothing",
+    async run(kernel) {
+      await succeeds(kernel.replace(route()));
+      await succeeds(kernel.replace(route()));
+      assertEquals(await listed(kernel), [text(route())]);
+    },
+  },
+  {
+    name: "another next hop, source or protocol replaces the route of the same prefix",
+    async run(kernel) {
+      await succeeds(kernel.replace(route({ protocol: 99 })));
+      assertEquals(await listed(kernel), []);
+      for (
+        const next of [route({ via: "10.9.0.101" }), route({ src: "10.9.0.2" }), route()]
+      ) {
+        await succeeds(kernel.replace(next));
+        assertEquals(await listed(kernel), [text(next)]);
+      }
+      assertEquals(await listed(kernel, { protocol: 99 }), []);
+    },
+  },
+  {
+    name: "tables, prefix lengths and metrics keep routes apart",
+    async run(kernel) {
+      const routes = [
+        route({ dst: "0.0.0.0/0" }),
+        route({ dst: "10.50.0.0/16" }),
+        route({ dst: "10.50.0.0/24" }),
+        route({ dst: "10.50.0.0/32" }),
+        route({ dst: "10.50.0.0/32", metric: 10 }),
+        route({ dst: "10.50.0.0/32", metric: 4294967295 }),
+        route({ dst: "10.50.0.0/32", table: 100 }),
+        route({ dst: "10.50.0.0/32", table: 4294967295 }),
+      ];
+      for (const each of routes) await succeeds(kernel.replace(each));
+      assertEquals(await listed(kernel), routes.map(text).sort());
+      assertEquals(await listed(kernel, { table: 100 }), [text(routes[6])]);
+      assertEquals(await listed(kernel, { table: 4294967295 }), [text(routes[7])]);
+      assertEquals(await listed(kernel, { table: 77 }), []);
+      for (const each of routes) await succeeds(kernel.delete(each));
+      assertEquals(await listed(kernel), []);
+    },
+  },
+  {
+    name: "a list without a protocol has everybody's routes",
+    async run(kernel) {
+      await succeeds(kernel.replace(route({ table: 100, dst: "10.50.0.2/32", protocol: 99 })));
+      await succeeds(kernel.replace(route({ table: 100 })));
+      const all = await kernel.list({ table: 100 });
+      assert(all.ok);
+      assertEquals(all.routes.map((each) => each.protocol).sort(), [ours, 99]);
+      const everywhere = await kernel.list({});
+      assert(everywhere.ok);
+      assert(everywhere.routes.length >= 2);
+      await succeeds(kernel.delete(route({ table: 100, dst: "10.50.0.2/32", protocol: 99 })));
+    },
+  },
+  {
+    name: "a deleted route is gone, and a second delete answers not_found",
+    async run(kernel) {
+      await succeeds(kernel.replace(route()));
+      await succeeds(kernel.delete(route()));
+      assertEquals(await listed(kernel), []);
+      await refuses("not_found", kernel.delete(route()));
+    },
+  },
+  {
+    name: "a delete takes exactly the route that it names",
+    async run(kernel) {
+      await succeeds(kernel.replace(route({ metric: 5 })));
+      await refuses("not_found", kernel.delete(route({ metric: 5, via: "10.9.0.101" })));
+      await refuses("not_found", kernel.delete(route({ metric: 5, src: "10.9.0.2" })));
+      await refuses("not_found", kernel.delete(route({ metric: 5, protocol: 99 })));
+      await refuses("not_found", kernel.delete(route({ metric: 6 })));
+      await refuses("not_found", kernel.delete(route({ metric: 5, table: 100 })));
+      await refuses("not_found", kernel.delete(route({ metric: 5, dst: "10.50.0.0/24" })));
+      await refuses("not_found", kernel.delete(route({ metric: 5, dev: "lo" })));
+      assertEquals(await listed(kernel), [text(route({ metric: 5 }))]);
+      await succeeds(kernel.delete(route({ metric: 5, dev: world.dev })));
+      assertEquals(await listed(kernel), []);
+    },
+  },
+  {
+    name: "a delete without a metric takes the route of the lowest metric",
+    async run(kernel) {
+      await succeeds(kernel.replace(route({ metric: 20 })));
+      await succeeds(kernel.replace(route({ metric: 10 })));
+      await succeeds(kernel.delete(route()));
+      assertEquals(await listed(kernel), [text(route({ metric: 20 }))]);
+    },
+  },
+  {
+    name: "a delete that names an interface which is not there goes by the rest of the route",
+    async run(kernel) {
+      await succeeds(kernel.replace(route()));
+      await succeeds(kernel.delete(route({ dev: "nosuch0" })));
+      await refuses("not_found", kernel.delete(route({ dev: "nosuch0" })));
+    },
+  },
+  {
+    name: "a next hop out of reach is refused as unreachable and leaves what was there",
+    async run(kernel) {
+      await succeeds(kernel.replace(route()));
+      const before = kernel.counters.failures;
+      await refuses("unreachable", kernel.replace(route({ via: "10.77.0.1" })));
+      await refuses("unreachable", kernel.replace(route({ via: "10.77.0.1", dev: world.dev })));
+      assertEquals(kernel.counters.failures, before + 2);
+      assertEquals(await listed(kernel), [text(route())]);
+    },
+  },
+  {
+    name: "an interface that does not exist and a source that is not local are refused",
+    async run(kernel) {
+      await refuses("no_device", kernel.replace(route({ dev: "nosuch0" })));
+      await refuses("invalid", kernel.replace(route({ src: "10.9.0.77" })));
+      assertEquals(await listed(kernel), []);
+    },
+  },
+  {
+    name: "requests are carried out in the order in which they were made",
+    async run(kernel) {
+      const results = await Promise.all([
+        kernel.replace(route()),
+        kernel.delete(route()),
+        kernel.delete(route()),
+        kernel.replace(route({ via: "10.9.0.101" })),
+        kernel.replace(route({ via: "10.9.0.102" })),
+      ]);
+      assertEquals(results.map(({ ok }) => ok), [true, true, false, true, true]);
+      assertEquals(await listed(kernel), [text(route({ via: "10.9.0.102" }))]);
+    },
+  },
+  {
+    name: "of many requests at once each failure is its own route's",
+    async run(kernel) {
+      const routes = Array.from({ length: 2000 }, (_, i) =>
+        route({
+          dst: `10.60.${i >> 8}.${i & 255}/32`,
+          via: i % 10 === 3 ? "10.77.0.1" : "10.9.0.100",
+        }));
+      const results = await Promise.all(routes.map((each) => kernel.replace(each)));
+      assertEquals(results.map(({ ok }) => ok), routes.map((_, i) => i % 10 !== 3));
+      assertEquals((await listed(kernel)).length, 1800);
+      const gone = await Promise.all(routes.map((each) => kernel.delete(each)));
+      assertEquals(gone.map(({ ok }) => ok), routes.map((_, i) => i % 10 !== 3));
+      assertEquals(await listed(kernel), []);
+    },
+  },
+  {
+    name: "a rule that is there is success, one that is not is not_found",
+    async run(kernel) {
+      await refuses("not_found", kernel.deleteRule(rule));
+      await succeeds(kernel.addRule(rule));
+      await succeeds(kernel.addRule(rule));
+      await refuses("not_found", kernel.deleteRule({ ...rule, mark: 1 }));
+      await succeeds(kernel.deleteRule(rule));
+      await refuses("not_found", kernel.deleteRule(rule));
+    },
+  },
+  {
+    name: "closing answers the requests that wait and those that come later",
+    async run(kernel) {
+      const waiting = [kernel.replace(route()), kernel.delete(route()), kernel.list({})];
+      kernel.close();
+      for (const result of [...await Promise.all(waiting), await kernel.replace(route())]) {
+        assert(!result.ok);
+        assertEquals(result.error.code, "closed");
+      }
+      kernel.close();
+    },
+  },
+];
