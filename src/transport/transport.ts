@@ -62,8 +62,12 @@ export interface Receiver {
 export interface Transport {
   /** What is in use and why, for the log and `status`: e.g. `recvmmsg/sendmmsg`. */
   readonly mode: string;
+  /** Datagrams delivered so far, valid or not. Only grows. */
+  readonly received: number;
   /** Sets where datagrams go and how the loop is woken when some wait. Call once, before `acquire`. */
   start(receiver: Receiver, wake: () => void): void;
+  /** Whether arriving datagrams wake the loop (the default) or wait for its next turn. */
+  wakeOnArrival(on: boolean): void;
   /** The endpoint for (dev, address), opened if it is the first user; each call counts one user. */
   acquire(dev: string, address: string): Endpoint;
   /** Gives one use back; the last closes the socket. */
