@@ -1,0 +1,21 @@
+import { toJsonSchema } from "@valibot/to-json-schema";
+import { configSchema } from "./schema.ts";
+
+/**
+ * The JSON Schema (draft 2020-12) of the configuration file, for editors and `livenessd schema`.
+ *
+ * It says what a schema can say: keys, types, ranges, defaults. What settings mean for each other is
+ * checked when a file is loaded.
+ */
+export function jsonSchema(): Record<string, unknown> {
+  const schema = toJsonSchema(configSchema, {
+    target: "draft-2020-12",
+    typeMode: "input", // what is written, not what it becomes
+    errorMode: "ignore", // refinements that JSON Schema has no words for
+    overrideSchema: ({ valibotSchema, jsonSchema }) =>
+      valibotSchema.type === "object_with_rest"
+        ? { ...jsonSchema, additionalProperties: false }
+        : undefined,
+  });
+  return { title: "livenessd configuration", ...schema };
+}
