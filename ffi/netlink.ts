@@ -1,0 +1,375 @@
+/**
+ * Netlink through libnl, without a pointer in sight: sockets that send and receive bytes, and request
+ * messages that libnl-route builds, written into buffers of the caller's.
+ *
+ * Everything here is bytes and numbers; what they mean is the kernel room's business.
+ */
+
+import { type Libnl, openLibnl } from "./libnl.ts";
+
+const AF_INET = 2;
+const NETLINK_ROUTE = 0;
+const SOL_NETLINK = 270;
+const NETLINK_CAP_ACK = 10;
+const NETLINK_EXT_ACK = 11;
+const NETLINK_GET_STRICT_CHK = 12;
+const MSG_TRUNC = 0x20;
+const MSG_DONTWAIT = 0x40;
+
+const NLM_F_REQUEST = 0x01;
+const NLM_F_ACK = 0x04;
+const NLM_F_REPLACE = 0x100;
+const NLM_F_EXCL = 0x200;
+const NLM_F_CREATE = 0x400;
+const NLM_F_DUMP = 0x300;
+const NLMSG_HEADER = 16;
+
+const RTM_DELROUTE = 25;
+const RTM_GETROUTE = 26;
+const RTN_UNICAST = 1;
+const RTA_TABLE = 15;
+const FR_ACT_TO_TBL = 1;
+
+/** Bytes that any one request of ours fits into: headers and at most eight attributes of four bytes. */
+export const REQUEST_SIZE = 128;
+
+/** A failure of libnl itself, before the kernel was asked: its code (negative) and its text. */
+export class NetlinkError extends Error {
+  override readonly name = "NetlinkError";
+  constructor(readonly code: number, what: string) {
+    super(`${what}: ${libnlText(code)}`);
+  }
+}
+
+/** libnl's text for one of its own error codes. */
+export function libnlText(code: number): string {
+  const text = openLibnl().core.nl_geterror(code);
+  return text === null ? `error ${code}` : Deno.UnsafePointerView.getCString(text);
+}
+
+const texts = new Map<number, string>();
+
+/** libnl's text for an errno (positive); one that libnl does not tell apart gets its number added. */
+export function errnoText(number: number): string {
+  let text = texts.get(number);
+  if (text === undefined) {
+    const code = openLibnl().core.nl_syserr2nlerr(number);
+    text = libnlText(code);
+    if (code === 1 /* NLE_FAILURE */) text += ` (errno ${number})`;
+    texts.set(number, text);
+  }
+  return text;
+}
+
+/** The index of a network interface, or 0 when there is none of that name. */
+export function interfaceIndex(name: string): number {
+  return openLibnl().core.if_nametoindex(new TextEncoder().encode(`${name}\0`));
+}
+
+/** How a {@linkcode NetlinkSocket} is to be set up. */
+export interface SocketOptions {
+  /** Receive and send buffer in bytes; the kernel may grant less. */
+  readonly bufferSize: number;
+  /** Asks the kernel to check and obey the filters of dump requests (Linux 4.20 and later). */
+  readonly strictCheck?: boolean;
+}
+
+/** A connected rtnetlink socket. */
+export class NetlinkSocket implements Disposable {
+  readonly #lib: Libnl;
+  #handle: Deno.PointerValue;
+  readonly #fd: number;
+  readonly #errno: Int32Array;
+  /** Whether the kernel obeys dump filters on this socket. */
+  readonly strictCheck: boolean;
+
+  /**
+   * @throws {MissingLibrary} without libnl
+   * @throws {NetlinkError} when the kernel grants no such socket
+   */
+  constructor({ bufferSize, strictCheck = false }: SocketOptions) {
+    this.#lib = openLibnl();
+    const { core } = this.#lib;
+    this.#handle = allocated(core.nl_socket_alloc());
+    const connected = core.nl_connect(this.#handle, NETLINK_ROUTE);
+    if (connected < 0) {
+      this[Symbol.dispose]();
+      throw new NetlinkError(connected, "cannot open a netlink socket");
+    }
+    this.#fd = core.nl_socket_get_fd(this.#handle);
+    // What it granted matters little: an overrun is noticed, not assumed away.
+    core.nl_socket_set_buffer_size(this.#handle, bufferSize, bufferSize);
+    this.#enable(NETLINK_CAP_ACK);
+    this.#enable(NETLINK_EXT_ACK);
+    this.strictCheck = strictCheck && this.#enable(NETLINK_GET_STRICT_CHK);
+    // errno of this thread, as memory: reading it makes no call that could change it.
+    const errno = allocated(core.__errno_location());
+    this.#errno = new Int32Array(Deno.UnsafePointerView.getArrayBuffer(errno, 4));
+  }
+
+  /** Port id of the socket: what `nlmsg_pid` says of messages that answer or follow from ours. */
+  get port(): number {
+    return this.#lib.core.nl_socket_get_local_port(this.#handle);
+  }
+
+  /**
+   * Sends the first `size` bytes of `messages` in one call. rtnetlink carries requests out inside it.
+   * @returns 0, or libnl's error code (negative)
+   */
+  send(messages: Uint8Array<ArrayBuffer>, size: number): number {
+    return Math.min(0, this.#lib.core.nl_sendto(this.#handle, messages, BigInt(size)));
+  }
+
+  /**
+   * Receives one datagram, if there is one.
+   * @returns its full size (more than the buffer's when it was cut off), or minus errno
+   */
+  receive(into: Uint8Array<ArrayBuffer>): number {
+    const flags = MSG_DONTWAIT | MSG_TRUNC;
+    const size = Number(this.#lib.core.recv(this.#fd, into, BigInt(into.length), flags));
+    return size < 0 ? -this.#errno[0] : size;
+  }
+
+  /**
+   * {@linkcode send} off the event loop: for a dump request, whose first part the kernel walks through
+   * the whole table for before the call returns.
+   */
+  async sendInThread(messages: Uint8Array<ArrayBuffer>, size: number): Promise<number> {
+    return Math.min(
+      0,
+      await this.#lib.core.nl_sendto_in_thread(this.#handle, messages, BigInt(size)),
+    );
+  }
+
+  /**
+   * Receives the next part of a dump off the event loop; it does not wait for one that is not there.
+   * @returns the datagram's full size, or -1: another thread's errno cannot be known
+   */
+  async receiveInThread(into: Uint8Array<ArrayBuffer>): Promise<number> {
+    const flags = MSG_DONTWAIT | MSG_TRUNC;
+    return Number(await this.#lib.core.recv_in_thread(this.#fd, into, BigInt(into.length), flags));
+  }
+
+  /** Closes the socket. Never while a call in a thread uses it. */
+  [Symbol.dispose](): void {
+    if (this.#handle === null) return;
+    this.#lib.core.nl_socket_free(this.#handle);
+    this.#handle = null;
+  }
+
+  #enable(option: number): boolean {
+    const on = new Uint8Array(new Int32Array([1]).buffer);
+    return this.#lib.core.setsockopt(this.#fd, SOL_NETLINK, option, on, on.length) === 0;
+  }
+}
+
+/** A unicast IPv4 route by its numbers; addresses are in host order. */
+export interface RouteNumbers {
+  readonly table: number;
+  readonly dst: number;
+  readonly prefixLength: number;
+  readonly via: number;
+  /** `null`: no preferred source. */
+  readonly src: number | null;
+  /** 0: none given. */
+  readonly ifindex: number;
+  readonly protocol: number;
+  /** 0: the kernel's default for a new route, any for a delete. */
+  readonly metric: number;
+}
+
+/** A rule by its numbers. */
+export interface RuleNumbers {
+  readonly mark: number;
+  readonly table: number;
+  readonly priority: number;
+  readonly protocol: number;
+}
+
+/**
+ * Writes requests, built by libnl-route, into a buffer: each with NLM_F_ACK and the sequence number
+ * given. Every method answers the size written, a multiple of 4 and at most {@linkcode REQUEST_SIZE},
+ * or throws {@linkcode NetlinkError} when libnl cannot build the message.
+ */
+export class RequestWriter implements Disposable {
+  readonly #lib: Libnl = openLibnl();
+  readonly #plain = new RouteTemplate(this.#lib, false);
+  readonly #sourced = new RouteTemplate(this.#lib, true);
+  /** `struct nl_msg *`, where libnl's builders leave their result. */
+  readonly #built = new BigUint64Array(1);
+  readonly #builtBytes = new Uint8Array(this.#built.buffer);
+
+  /** Create the route, or replace the one of the same table, prefix and metric. */
+  replaceRoute(route: RouteNumbers, sequence: number, into: Uint8Array, at: number): number {
+    const code = this.#lib.route.rtnl_route_build_add_request(
+      this.#template(route),
+      NLM_F_CREATE | NLM_F_REPLACE,
+      this.#builtBytes,
+    );
+    return this.#write(code, sequence, into, at);
+  }
+
+  /** Delete the first route that has all that is given. */
+  deleteRoute(route: RouteNumbers, sequence: number, into: Uint8Array, at: number): number {
+    const template = this.#template(route);
+    const code = this.#lib.route.rtnl_route_build_del_request(template, 0, this.#builtBytes);
+    return this.#write(code, sequence, into, at);
+  }
+
+  /** Add the rule unless it is there. */
+  addRule(rule: RuleNumbers, sequence: number, into: Uint8Array, at: number): number {
+    const code = this.#withRule(
+      rule,
+      (built) => this.#lib.route.rtnl_rule_build_add_request(built, NLM_F_EXCL, this.#builtBytes),
+    );
+    return this.#write(code, sequence, into, at);
+  }
+
+  /** Delete the first rule that has all that is given. */
+  deleteRule(rule: RuleNumbers, sequence: number, into: Uint8Array, at: number): number {
+    const code = this.#withRule(
+      rule,
+      (built) => this.#lib.route.rtnl_rule_build_delete_request(built, 0, this.#builtBytes),
+    );
+    return this.#write(code, sequence, into, at);
+  }
+
+  /** List IPv4 unicast routes; 0 means any table, any protocol. */
+  dumpRoutes(filter: { table: number; protocol: number }, sequence: number, into: Uint8Array) {
+    const { core } = this.#lib;
+    const message = allocated(core.nlmsg_alloc_simple(RTM_GETROUTE, NLM_F_DUMP));
+    const header = new Uint8Array(12); // struct rtmsg
+    header[0] = AF_INET;
+    header[5] = filter.protocol;
+    header[7] = RTN_UNICAST;
+    let code = core.nlmsg_append(message, header, 12n, 4);
+    if (code >= 0 && filter.table > 0) code = core.nla_put_u32(message, RTA_TABLE, filter.table);
+    return this.#take(message, code, sequence, into, 0);
+  }
+
+  /**
+   * A delete request that names nothing: the kernel answers EINVAL to those who may change routes and
+   * EPERM to those who may not. It changes nothing either way.
+   */
+  probe(sequence: number, into: Uint8Array): number {
+    const { core } = this.#lib;
+    const message = allocated(core.nlmsg_alloc_simple(RTM_DELROUTE, 0));
+    // Long enough for the kernel to look at it (struct rtgenmsg), too short for a route.
+    const code = core.nlmsg_append(message, new Uint8Array([AF_INET]), 1n, 4);
+    return this.#take(message, code, sequence, into, 0);
+  }
+
+  [Symbol.dispose](): void {
+    this.#plain[Symbol.dispose]();
+    this.#sourced[Symbol.dispose]();
+  }
+
+  #template(route: RouteNumbers): Deno.PointerValue {
+    return (route.src === null ? this.#plain : this.#sourced).fill(route);
+  }
+
+  #withRule(rule: RuleNumbers, build: (built: Deno.PointerValue) => number): number {
+    const { route } = this.#lib;
+    const built = allocated(route.rtnl_rule_alloc());
+    route.rtnl_rule_set_family(built, AF_INET);
+    route.rtnl_rule_set_action(built, FR_ACT_TO_TBL);
+    route.rtnl_rule_set_prio(built, rule.priority);
+    route.rtnl_rule_set_mark(built, rule.mark);
+    route.rtnl_rule_set_table(built, rule.table);
+    route.rtnl_rule_set_protocol(built, rule.protocol);
+    const code = build(built);
+    route.rtnl_rule_put(built);
+    return code;
+  }
+
+  #write(code: number, sequence: number, into: Uint8Array, at: number): number {
+    if (code < 0) throw new NetlinkError(code, "cannot build the request");
+    return this.#take(Deno.UnsafePointer.create(this.#built[0]), 0, sequence, into, at);
+  }
+
+  /** Copies the message out of libnl's memory, frees it there, and completes its header. */
+  #take(
+    message: Deno.PointerValue,
+    code: number,
+    sequence: number,
+    into: Uint8Array,
+    at: number,
+  ): number {
+    const { core } = this.#lib;
+    try {
+      if (code < 0) throw new NetlinkError(code, "cannot build the request");
+      const native = new Deno.UnsafePointerView(allocated(core.nlmsg_hdr(message)));
+      const size = (native.getUint32() + 3) & ~3;
+      native.copyInto(into.subarray(at, at + size));
+      const header = new DataView(into.buffer, into.byteOffset + at, NLMSG_HEADER);
+      header.setUint16(6, header.getUint16(6, true) | NLM_F_REQUEST | NLM_F_ACK, true);
+      header.setUint32(8, sequence, true);
+      return size;
+    } finally {
+      core.nlmsg_free(message);
+    }
+  }
+}
+
+/**
+ * One `struct rtnl_route` with its next hop and addresses, filled anew for each request: the addresses
+ * are shared with the route by reference, so that writing their bytes is all it takes. A preferred
+ * source cannot be taken back out of a route, hence one template with and one without.
+ */
+class RouteTemplate implements Disposable {
+  readonly #lib: Libnl;
+  readonly #route: Deno.PointerObject;
+  readonly #nexthop: Deno.PointerObject;
+  readonly #dst: Deno.PointerObject;
+  readonly #via: Deno.PointerObject;
+  readonly #src: Deno.PointerObject | null;
+  readonly #bytes = new Uint8Array(4);
+  readonly #view = new DataView(this.#bytes.buffer);
+
+  constructor(lib: Libnl, sourced: boolean) {
+    this.#lib = lib;
+    const { core, route } = lib;
+    const address = () => allocated(core.nl_addr_build(AF_INET, this.#bytes, 4n));
+    this.#route = allocated(route.rtnl_route_alloc());
+    this.#nexthop = allocated(route.rtnl_route_nh_alloc());
+    this.#dst = address();
+    this.#via = address();
+    this.#src = sourced ? address() : null;
+    route.rtnl_route_set_dst(this.#route, this.#dst);
+    if (this.#src !== null) route.rtnl_route_set_pref_src(this.#route, this.#src);
+    route.rtnl_route_nh_set_gateway(this.#nexthop, this.#via);
+    route.rtnl_route_add_nexthop(this.#route, this.#nexthop); // The route owns it from here on.
+  }
+
+  fill(numbers: RouteNumbers): Deno.PointerObject {
+    const { core, route } = this.#lib;
+    route.rtnl_route_set_table(this.#route, numbers.table);
+    route.rtnl_route_set_protocol(this.#route, numbers.protocol);
+    route.rtnl_route_set_priority(this.#route, numbers.metric);
+    route.rtnl_route_nh_set_ifindex(this.#nexthop, numbers.ifindex);
+    this.#set(this.#dst, numbers.dst);
+    core.nl_addr_set_prefixlen(this.#dst, numbers.prefixLength);
+    this.#set(this.#via, numbers.via);
+    if (this.#src !== null) this.#set(this.#src, numbers.src ?? 0);
+    return this.#route;
+  }
+
+  [Symbol.dispose](): void {
+    const { core, route } = this.#lib;
+    route.rtnl_route_put(this.#route);
+    for (const address of [this.#dst, this.#via, this.#src]) {
+      if (address !== null) core.nl_addr_put(address);
+    }
+  }
+
+  #set(address: Deno.PointerObject, value: number): void {
+    this.#view.setUint32(0, value);
+    this.#lib.core.nl_addr_set_binary_addr(address, this.#bytes, 4n);
+  }
+}
+
+/** libnl answers NULL for one reason only: no memory. */
+function allocated(pointer: Deno.PointerValue): Deno.PointerObject {
+  if (pointer === null) throw new NetlinkError(-5, /* NLE_NOMEM */ "libnl");
+  return pointer;
+}
