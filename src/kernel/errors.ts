@@ -61,3 +61,13 @@ export const closedError: KernelError = {
   errno: 0,
   text: "the connection to the kernel is closed",
 };
+
+/** A request that cannot be put into a message: it never reaches the kernel. */
+export function invalidRequest(text: string): KernelError {
+  return { code: "invalid", errno: 0, text };
+}
+
+/** A request whose fate is unknown or that found no room; asking again soon may help. */
+export function busyRequest(text: string): KernelError {
+  return { code: "busy", errno: 0, text };
+}

@@ -19,6 +19,7 @@ import type {
   MarkRule,
   RouteFilter,
 } from "./kernel.ts";
+import { routeNumbers } from "./request.ts";
 import type { KernelRoute, Route } from "./route.ts";
 
 /** One request as the twin sees it; handed to {@linkcode MemoryKernel.failWhen}'s judge. */
@@ -233,6 +234,8 @@ export class MemoryKernel implements Kernel {
   }
 
   #replace(route: Route): KernelResult {
+    const numbers = routeNumbers(route, 0);
+    if ("code" in numbers) return { ok: false, error: numbers };
     const ifindex = this.#resolve(route);
     if (typeof ifindex !== "number") return refusal(ifindex);
     const { table, dst, via, src, protocol, metric = 0 } = route;
@@ -241,6 +244,8 @@ export class MemoryKernel implements Kernel {
   }
 
   #delete(route: Route): KernelResult {
+    const numbers = routeNumbers(route, 0);
+    if ("code" in numbers) return { ok: false, error: numbers };
     return this.remove(this.#located(route)) ? ok : refusal("not_found");
   }
 

@@ -1,0 +1,322 @@
+/**
+ * The kernel's routing table through libnl.
+ *
+ * ```
+ *   replace() ┐         a slice per turn of the loop:                      ┌▶ promise
+ *   delete()  ├▶ queue ─▶ 64 requests, one buffer, one send ─▶ 64 answers ─┤   by sequence
+ *   addRule() ┘                                                            └▶ number
+ *   list()    ──▶ queue ─▶ dump, on a socket of its own (route_dump.ts)
+ * ```
+ *
+ * rtnetlink carries requests out inside send(): when it returns, every answer waits in the socket.
+ * The queue keeps the order of requests; a list sees all that was asked for before it, and later
+ * requests do not wait for it to end.
+ */
+
+import { setImmediate } from "node:timers";
+import {
+  errnoText,
+  interfaceIndex,
+  libnlText,
+  NetlinkError,
+  NetlinkSocket,
+  REQUEST_SIZE,
+  RequestWriter,
+} from "../../ffi/netlink.ts";
+import { MissingCapability } from "./capability.ts";
+import { busyRequest, closedError, errno, invalidRequest, kernelError } from "./errors.ts";
+import type {
+  Kernel,
+  KernelCounters,
+  KernelError,
+  KernelResult,
+  ListResult,
+  MarkRule,
+  RouteFilter,
+} from "./kernel.ts";
+import { routeNumbers } from "./request.ts";
+import type { Route } from "./route.ts";
+import { RouteDump } from "./route_dump.ts";
+import { type AnswerMessage, readMessages } from "./rtnetlink.ts";
+
+export { MissingLibrary } from "../../ffi/library.ts";
+export { MissingCapability } from "./capability.ts";
+
+/** Requests carried out in one turn of the loop: at 10 to 15 µs each, under 1 ms. */
+const SLICE = 64;
+
+/** Room for the answers to a slice; each takes the kernel less than 1 KiB of it. */
+const SOCKET_BUFFER = 1 << 20;
+
+/** Larger than any answer: with NETLINK_CAP_ACK it does not repeat the request. */
+const ANSWER_SIZE = 4096;
+
+const ok: KernelResult = { ok: true };
+
+const answerLost = busyRequest("the kernel's answer was lost (receive queue overrun)");
+
+/** A request that changes something. */
+type Change =
+  | { readonly kind: "replace" | "delete"; readonly route: Route }
+  | { readonly kind: "addRule" | "deleteRule"; readonly rule: MarkRule };
+
+interface WaitingChange {
+  readonly change: Change;
+  readonly settle: (result: KernelResult) => void;
+}
+
+interface WaitingList {
+  readonly filter: RouteFilter;
+  readonly settle: (result: ListResult | Promise<ListResult>) => void;
+}
+
+/** Choices at opening. */
+export interface NetlinkKernelOptions {
+  /** Lets the kernel filter lists where it can (the default); tests compare with its refusal. */
+  readonly strictCheck?: boolean;
+}
+
+/** {@linkcode Kernel} over rtnetlink. Nothing of it keeps the event loop alive once all is answered. */
+export class NetlinkKernel implements Kernel {
+  readonly counters: KernelCounters = {
+    requests: 0,
+    failures: 0,
+    dumps: 0,
+    unreadable: 0,
+    overruns: 0,
+  };
+
+  readonly #socket: NetlinkSocket;
+  readonly #writer: RequestWriter;
+  readonly #dump: RouteDump;
+  readonly #messages = new Uint8Array(SLICE * REQUEST_SIZE);
+  readonly #answer = new Uint8Array(ANSWER_SIZE);
+  /** Interface indexes looked up during this slice: names move between turns, not within one. */
+  readonly #indexes = new Map<string, number>();
+  #queue: (WaitingChange | WaitingList)[] = [];
+  /** Where the queue begins: what is before it has been carried out. */
+  #head = 0;
+  #sequence = 0;
+  #scheduled = false;
+  #closed = false;
+
+  private constructor({ strictCheck = true }: NetlinkKernelOptions) {
+    this.#socket = new NetlinkSocket({ bufferSize: SOCKET_BUFFER });
+    this.#writer = new RequestWriter();
+    this.#dump = new RouteDump(this.#writer, this.counters, strictCheck);
+  }
+
+  /**
+   * Loads libnl, connects to the kernel of this network namespace and asks it whether routes may be
+   * changed.
+   *
+   * @throws {MissingLibrary} without libnl-3 or libnl-route-3
+   * @throws {MissingCapability} without CAP_NET_ADMIN
+   * @throws {NetlinkError} when the kernel grants no netlink socket
+   */
+  static open(options: NetlinkKernelOptions = {}): NetlinkKernel {
+    const kernel = new NetlinkKernel(options);
+    try {
+      kernel.#requireCapability();
+      return kernel;
+    } catch (error) {
+      kernel.close();
+      throw error;
+    }
+  }
+
+  replace(route: Route): Promise<KernelResult> {
+    return this.#request({ kind: "replace", route });
+  }
+
+  delete(route: Route): Promise<KernelResult> {
+    return this.#request({ kind: "delete", route });
+  }
+
+  addRule(rule: MarkRule): Promise<KernelResult> {
+    return this.#request({ kind: "addRule", rule });
+  }
+
+  deleteRule(rule: MarkRule): Promise<KernelResult> {
+    return this.#request({ kind: "deleteRule", rule });
+  }
+
+  async list(filter: RouteFilter): Promise<ListResult> {
+    this.counters.requests++;
+    const result = await new Promise<ListResult>((settle) => this.#enqueue({ filter, settle }));
+    if (!result.ok) this.counters.failures++;
+    return result;
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const { settle } of this.#queue.slice(this.#head)) {
+      settle({ ok: false, error: closedError });
+    }
+    this.#queue = [];
+    this.#head = 0;
+    this.#dump.close();
+    this.#writer[Symbol.dispose]();
+    this.#socket[Symbol.dispose]();
+  }
+
+  async #request(change: Change): Promise<KernelResult> {
+    this.counters.requests++;
+    const result = await new Promise<KernelResult>((settle) => this.#enqueue({ change, settle }));
+    if (!result.ok) this.counters.failures++;
+    return result;
+  }
+
+  #enqueue(waiting: WaitingChange | WaitingList): void {
+    if (this.#closed) return waiting.settle({ ok: false, error: closedError });
+    this.#queue.push(waiting);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      if (this.#closed) return;
+      this.#carryOut(this.#takeSlice());
+      if (this.#head < this.#queue.length) this.#schedule();
+    });
+  }
+
+  /** The requests of this turn. A list is begun when it is alone at the head: after all before it. */
+  #takeSlice(): WaitingChange[] {
+    const slice: WaitingChange[] = [];
+    while (this.#head < this.#queue.length && slice.length < SLICE) {
+      const waiting = this.#queue[this.#head];
+      if ("filter" in waiting) {
+        if (slice.length > 0) break;
+        waiting.settle(this.#dump.list(waiting.filter));
+      } else {
+        slice.push(waiting);
+      }
+      this.#head++;
+    }
+    if (this.#head * 2 >= this.#queue.length) {
+      this.#queue = this.#queue.slice(this.#head);
+      this.#head = 0;
+    }
+    return slice;
+  }
+
+  /** Sends a slice's requests in one call and gives each its answer. */
+  #carryOut(slice: readonly WaitingChange[]): void {
+    this.#indexes.clear();
+    const first = (this.#sequence + 1) >>> 0;
+    const sent: WaitingChange[] = [];
+    let size = 0;
+    for (const waiting of slice) {
+      const written = this.#write(waiting.change, (first + sent.length) >>> 0, size);
+      if (typeof written === "number") {
+        size += written;
+        sent.push(waiting);
+      } else {
+        waiting.settle({ ok: false, error: written });
+      }
+    }
+    if (sent.length === 0) return;
+    this.#sequence = (this.#sequence + sent.length) >>> 0;
+    const refused = this.#socket.send(this.#messages, size);
+    if (refused < 0) {
+      const error = busyRequest(libnlText(refused));
+      for (const { settle } of sent) settle({ ok: false, error });
+    } else {
+      this.#receiveAnswers(first, sent);
+    }
+  }
+
+  #receiveAnswers(first: number, sent: readonly WaitingChange[]): void {
+    const answered = new Uint8Array(sent.length);
+    let missing = sent.length;
+    while (missing > 0) {
+      const size = this.#socket.receive(this.#answer);
+      if (size === -errno.ENOBUFS) this.counters.overruns++;
+      if (size === -errno.ENOBUFS || size === -errno.EINTR) continue;
+      if (size < 0) break;
+      const { messages, unreadable } = readMessages(this.#answer.subarray(0, size));
+      this.counters.unreadable += unreadable;
+      for (const message of messages) {
+        const index = (message.seq - first) >>> 0;
+        if (message.kind !== "answer" || index >= sent.length || answered[index]) continue;
+        answered[index] = 1;
+        missing--;
+        sent[index].settle(resultOf(sent[index].change, message));
+      }
+    }
+    if (missing === 0) return;
+    sent.forEach(({ settle }, index) => {
+      if (!answered[index]) settle({ ok: false, error: answerLost });
+    });
+  }
+
+  /** Writes one request; answers its size, or why it cannot be written. */
+  #write(change: Change, sequence: number, at: number): number | KernelError {
+    try {
+      switch (change.kind) {
+        case "replace":
+        case "delete":
+          return this.#writeRoute(change.kind, change.route, sequence, at);
+        case "addRule":
+          return this.#writer.addRule(change.rule, sequence, this.#messages, at);
+        case "deleteRule":
+          return this.#writer.deleteRule(change.rule, sequence, this.#messages, at);
+      }
+    } catch (error) {
+      if (!(error instanceof NetlinkError)) throw error;
+      return invalidRequest(error.message);
+    }
+  }
+
+  #writeRoute(
+    kind: "replace" | "delete",
+    route: Route,
+    sequence: number,
+    at: number,
+  ): number | KernelError {
+    const ifindex = route.dev === null ? 0 : this.#indexOf(route.dev);
+    if (ifindex === 0 && route.dev !== null && kind === "replace") {
+      return kernelError(errno.ENODEV, errnoText(errno.ENODEV), `no interface "${route.dev}"`);
+    }
+    // A delete goes by the rest when the interface is gone or renamed: nothing is left behind.
+    const numbers = routeNumbers(route, ifindex);
+    if ("code" in numbers) return numbers;
+    return kind === "replace"
+      ? this.#writer.replaceRoute(numbers, sequence, this.#messages, at)
+      : this.#writer.deleteRoute(numbers, sequence, this.#messages, at);
+  }
+
+  #indexOf(dev: string): number {
+    let index = this.#indexes.get(dev);
+    if (index === undefined) {
+      index = interfaceIndex(dev);
+      this.#indexes.set(dev, index);
+    }
+    return index;
+  }
+
+  #requireCapability(): void {
+    const size = this.#writer.probe(this.#sequence, this.#messages);
+    const refused = this.#socket.send(this.#messages, size);
+    if (refused < 0) throw new NetlinkError(refused, "cannot ask the kernel anything");
+    const received = this.#socket.receive(this.#answer);
+    const { messages } = readMessages(this.#answer.subarray(0, Math.max(0, received)));
+    for (const message of messages) {
+      if (message.kind !== "answer") continue;
+      if (message.errno === errno.EPERM) throw new MissingCapability();
+      return;
+    }
+    throw new NetlinkError(-4, /* NLE_AGAIN */ "the kernel does not answer");
+  }
+}
+
+function resultOf(change: Change, { errno: number, text }: AnswerMessage): KernelResult {
+  if (number === 0) return ok;
+  if (number === errno.EEXIST && change.kind === "addRule") return ok;
+  return { ok: false, error: kernelError(number, errnoText(number), text) };
+}
