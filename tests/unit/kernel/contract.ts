@@ -209,6 +209,38 @@ export const contract: readonly ContractCase[] = [
     },
   },
   {
+    name:
+      "a route that is no IPv4 route is refused by name of what is wrong, and does not stop others",
+    async run(kernel) {
+      const wrong: Partial<Route>[] = [
+        { dst: "10.50.0.1" },
+        { dst: "10.50.0.1/33" },
+        { dst: "10.50.0.1/24" },
+        { dst: "2001:db8::/32" },
+        { via: "" },
+        { via: "10.9.0.256" },
+        { src: "10.9.1" },
+        { table: 0 },
+        { table: 4294967296 },
+        { protocol: 256 },
+        { metric: -1 },
+      ];
+      const requests = wrong.flatMap((parts) => [
+        kernel.replace(route(parts)),
+        kernel.delete(route(parts)),
+      ]);
+      await succeeds(kernel.replace(route()));
+      for (const [index, result] of (await Promise.all(requests)).entries()) {
+        const [name, value] = Object.entries(wrong[index >> 1])[0];
+        assert(!result.ok, `${name} ${value} was accepted`);
+        assertEquals([result.error.code, result.error.errno], ["invalid", 0]);
+        assert(result.error.text.startsWith(name), result.error.text);
+        assert(result.error.text.includes(String(value)), result.error.text);
+      }
+      assertEquals(await listed(kernel), [text(route())]);
+    },
+  },
+  {
     name: "requests are carried out in the order in which they were made",
     async run(kernel) {
       const results = await Promise.all([
