@@ -56,8 +56,6 @@ export class Loop {
   now: number;
   mode: LoopMode = "wakeup";
   turns = 0;
-  /** The longest lateness since {@linkcode takeMaxLag} was last called, µs. */
-  #maxLag = 0;
   /** When the last stall ended, and how long it was, µs. */
   lastStallAt = -Infinity;
   lastStallUs = 0;
@@ -112,13 +110,6 @@ export class Loop {
     return true;
   }
 
-  /** The longest lateness of a turn since the last call, µs. */
-  takeMaxLag(): number {
-    const lag = this.#maxLag;
-    this.#maxLag = 0;
-    return lag;
-  }
-
   readonly #timerTurn = (): void => {
     if (!this.#running) return;
     const now = this.#options.clock.now();
@@ -155,7 +146,6 @@ export class Loop {
   #noteLag(lateUs: number, now: number): void {
     const late = Math.max(0, lateUs);
     this.#options.lag.observe(late / 1e6);
-    if (late > this.#maxLag) this.#maxLag = late;
     if (late <= STALL_US) return;
     this.lastStallAt = now;
     this.lastStallUs = late;

@@ -2,7 +2,7 @@ import type { Clock } from "./clock.ts";
 
 /** The real clock. One timer of the runtime is enough: it always stands for the earliest wish. */
 export class SystemClock implements Clock {
-  #timer: number | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAt = Infinity;
   #wakeAt = Infinity;
   #wake: () => void = () => {};

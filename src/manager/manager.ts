@@ -1,0 +1,426 @@
+/**
+ * The manager: sessions × routes. It joins what the pure parts decide with what the seams can do.
+ *
+ * Packets and timers come from the loop; the session says what follows; the manager carries it out:
+ * counts, reports, advertises, and asks the policy what becomes of each route that uses the session.
+ */
+import type { LivenessConfig, ProbePathConfig, RouteConfig } from "../config/config.ts";
+import type { Kernel, KernelError } from "../kernel/kernel.ts";
+import type { Route } from "../kernel/route.ts";
+import type { EventDetails, EventSession, Report } from "../observe/event.ts";
+import { ControlPacket, decode, State, STATE_NAMES } from "../protocol/packet.ts";
+import { type Transition, UNSET } from "../protocol/session.ts";
+import { parseVersion } from "../protocol/version.ts";
+import type { Clock } from "../scheduler/clock.ts";
+import { Loop, type Observer } from "../scheduler/loop.ts";
+import { Periodic } from "../scheduler/periodic.ts";
+import type { Random } from "../scheduler/random.ts";
+import { TimerWheel } from "../scheduler/timer_wheel.ts";
+import type { Endpoint, Receiver, Transport } from "../transport/transport.ts";
+import { worthReporting } from "./backoff.ts";
+import { type HistogramKind, type HistogramSink, type LocalEnd, noSessions } from "./local_end.ts";
+import type {
+  ManagerApi,
+  ManagerCounts,
+  Outcome,
+  Refusal,
+  RouteKeyParts,
+  SessionKeyParts,
+} from "./manager_api.ts";
+import { ProbePath } from "./probe_path.ts";
+import { Reconciler } from "./reconciler.ts";
+import { notFound, registrationRefusal, routeText } from "./registration.ts";
+import { RouteBook } from "./route_book.ts";
+import type { RouteEntry } from "./route_entry.ts";
+import { type SessionContext, type SessionEntry, type TransitionCause } from "./session_entry.ts";
+import { sessionKey, SessionTable } from "./session_table.ts";
+import type { RouteOrigin, RouteSnapshot, SessionSnapshot } from "./snapshot.ts";
+import { routeSnapshot, sessionSnapshot, wallTime } from "./snapshots.ts";
+
+export interface ManagerOptions {
+  readonly mode: "active" | "passive";
+  readonly liveness: LivenessConfig;
+  /** Route protocol number that is ours. */
+  readonly protocol: number;
+  /** 0 disables the reconciler. */
+  readonly reconcileIntervalUs: number;
+  readonly probePath: ProbePathConfig;
+  /** Destination addresses that are never touched. */
+  readonly exclude: readonly string[];
+
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly transport: Transport;
+  readonly kernel: Kernel;
+  readonly report: Report;
+  readonly histogram: (kind: HistogramKind) => HistogramSink;
+  readonly lag: Observer;
+}
+
+/** How often addresses and interfaces are looked at, and closed endpoints tried again. */
+const MAINTAIN_US = 1_000_000;
+/** One packet in this many is timed for `handle_rx_duration_seconds` (a power of two). */
+const RX_SAMPLE = 64;
+
+export class Manager implements ManagerApi, Receiver, SessionContext {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly wheel: TimerWheel;
+  readonly loop: Loop;
+  readonly scratch = new ControlPacket();
+  readonly reconciler: Reconciler;
+  readonly probePath: ProbePath;
+  readonly table: SessionTable;
+  readonly book: RouteBook;
+  /** Registrations refused since the start. */
+  refused = 0;
+  /** Datagrams for an endpoint whose last session is gone. */
+  strayPackets = 0;
+
+  readonly #options: ManagerOptions;
+  readonly #report: Report;
+  readonly #states = noSessions();
+  #rxCount = 0;
+  readonly #maintenance: Periodic;
+  readonly #sweeps: Periodic;
+
+  constructor(options: ManagerOptions) {
+    const { clock, transport, kernel, liveness, lag, protocol, probePath } = options;
+    this.#options = options;
+    this.#report = options.report;
+    this.clock = clock;
+    this.random = options.random;
+    this.wheel = new TimerWheel(clock.now());
+    this.loop = new Loop({
+      clock,
+      transport,
+      wheel: this.wheel,
+      lag,
+      maxEvents: liveness.maxEvents,
+      stalled: (lateUs) =>
+        this.#report("local_stall", { after_us: lateUs, message: "the loop was held up" }),
+    });
+    this.table = new SessionTable({
+      transport,
+      context: this,
+      histogram: options.histogram,
+      parameters: {
+        ...liveness,
+        passive: options.mode === "passive",
+        clientVersion: parseVersion(liveness.clientVersion),
+      },
+    });
+    this.book = new RouteBook({
+      ...options,
+      honorPeerPassive: liveness.honorPeerPassive,
+      wheel: this.wheel,
+      loop: this.loop,
+    });
+    this.probePath = new ProbePath({
+      ...probePath,
+      kernel,
+      protocol,
+      failed: (route, error) => this.#probeRouteFailed(route, error),
+    });
+    this.reconciler = new Reconciler({
+      kernel,
+      clock,
+      protocol,
+      wanted: () => this.book.wanted(),
+      linkPresent: (entry) => entry.session.end.endpoint.open,
+      apply: (change) => this.book.mend(change),
+      failed: (error) => this.#reconcileFailed(error),
+    });
+    this.#maintenance = new Periodic(
+      this.wheel,
+      this.loop,
+      MAINTAIN_US,
+      () => transport.maintain(),
+    );
+    this.#sweeps = new Periodic(
+      this.wheel,
+      this.loop,
+      Math.max(1, options.reconcileIntervalUs),
+      () => this.sweep(),
+    );
+    transport.start(this, this.loop.arrived);
+  }
+
+  /** Makes the probes' way and starts the loop. Routes may be registered before or after. */
+  async start(): Promise<void> {
+    await this.probePath.start();
+    this.#maintenance.start();
+    if (this.#options.reconcileIntervalUs > 0) this.#sweeps.start();
+    this.loop.start();
+    await this.probePath.sweep();
+  }
+
+  /** Compares the kernel with what should be there, now. */
+  async sweep(): Promise<void> {
+    await Promise.all([this.reconciler.sweep(), this.probePath.sweep()]);
+  }
+
+  /**
+   * Ends in order: one AdminDown to every peer, routes kept or withdrawn, our probe routes and rule
+   * removed. Resolves when the kernel has answered.
+   */
+  async stop(onShutdown: "keep" | "withdraw"): Promise<void> {
+    this.loop.stop();
+    this.#sayGoodbye();
+    if (onShutdown === "withdraw") await this.book.withdrawAll();
+    await this.probePath.stop();
+  }
+
+  // ── What the API and the sources ask ──────────────────────────────────────────────────────────────
+
+  register(config: RouteConfig, origin: RouteOrigin): Outcome {
+    const refusal = registrationRefusal(config, {
+      bind: this.#options.liveness.bind,
+      sameSlot: this.book.inSlot(config),
+      sameProbe: this.table.findOnDevice(config.dev, config.probe),
+    });
+    if (refusal !== null) return this.#refuse(config, refusal);
+    const session = this.#sessionFor(config);
+    const entry = this.book.add(config, origin, session);
+    session.routes.add(entry);
+    if (session.session.state === State.Up) this.book.act(entry, "session_up");
+    this.#applyAdmin(session);
+    this.loop.wake();
+    return { ok: true };
+  }
+
+  async withdraw(key: RouteKeyParts): Promise<Outcome> {
+    const entry = this.book.find(key);
+    if (entry === undefined) return notFound(`no wanted route ${routeText(key)}`);
+    const gone = this.book.remove(entry);
+    this.#leaveSession(entry);
+    await gone;
+    return { ok: true };
+  }
+
+  setAdmin(key: SessionKeyParts, state: "down" | "up"): Outcome {
+    const entry = this.table.find(key);
+    if (entry === undefined) {
+      return notFound(`no session dev ${key.dev} src ${key.src} peer ${key.peer}`);
+    }
+    entry.operatorDown = state === "down";
+    this.#applyAdmin(entry);
+    this.loop.wake();
+    return { ok: true };
+  }
+
+  routes(): RouteSnapshot[] {
+    const wall = wallTime(this.clock);
+    return Array.from(this.book.wanted(), (entry) => routeSnapshot(entry, wall));
+  }
+
+  sessions(): SessionSnapshot[] {
+    const wall = wallTime(this.clock);
+    return Array.from(this.table.sessions(), (entry) => sessionSnapshot(entry, wall));
+  }
+
+  counts(): ManagerCounts {
+    let unknownPeerPackets = this.strayPackets;
+    for (const end of this.table.ends()) unknownPeerPackets += end.counters.unknownPeer;
+    return {
+      sessions: { ...this.#states },
+      routesWanted: this.book.size,
+      routesInstalled: this.book.installedCount,
+      routesRefused: this.refused,
+      unknownPeerPackets,
+    };
+  }
+
+  // ── What the transport delivers ───────────────────────────────────────────────────────────────────
+
+  datagram(
+    endpoint: Endpoint,
+    peer: number,
+    bytes: DataView,
+    offset: number,
+    length: number,
+  ): void {
+    const end = this.table.endOf(endpoint);
+    if (end === undefined) return void this.strayPackets++;
+    const refusal = decode(bytes, offset, length, this.scratch);
+    if (refusal !== null) return void end.counters.rxInvalid[refusal]++;
+    const entry = end.sessions.get(peer);
+    if (entry === undefined) return void end.counters.unknownPeer++;
+    const { peerDiscr } = this.scratch;
+    if (peerDiscr !== 0 && peerDiscr !== entry.session.localDiscr) {
+      end.counters.foreignDiscriminator++;
+    }
+    if ((++this.#rxCount & (RX_SAMPLE - 1)) !== 0) {
+      return entry.receive(this.scratch, this.loop.now);
+    }
+    const startedAt = this.clock.now();
+    entry.receive(this.scratch, this.loop.now);
+    end.handleRx.observe((this.clock.now() - startedAt) / 1e6);
+  }
+
+  sendFailed(endpoint: Endpoint, peer: number, reason: string): void {
+    const entry = this.table.endOf(endpoint)?.sessions.get(peer);
+    if (entry === undefined) return;
+    entry.sendErrors++;
+    entry.sendError = reason;
+  }
+
+  endpointChanged(endpoint: Endpoint): void {
+    const end = this.table.endOf(endpoint);
+    if (end === undefined) return;
+    const details = { session: { dev: end.dev, src: end.address, peer: "" } };
+    if (endpoint.open) {
+      this.#report("endpoint_opened", details);
+      this.#revive(end);
+    } else if (end.wasOpen) {
+      this.#report("endpoint_lost", { ...details, reason: endpoint.reason ?? "unknown" });
+    }
+    end.wasOpen = endpoint.open;
+  }
+
+  // ── What follows in a session ─────────────────────────────────────────────────────────────────────
+
+  changed(entry: SessionEntry, transition: Transition, cause: TransitionCause): void {
+    const { from, to } = transition;
+    const { end } = entry;
+    this.#states[STATE_NAMES[from]]--;
+    this.#states[STATE_NAMES[to]]++;
+    end.counters.countTransition(STATE_NAMES[from], STATE_NAMES[to], cause);
+    if (from === State.Up) entry.flaps++;
+    if (to === State.Up) entry.wasUp = true;
+    this.#report("session_state", this.#transitionDetails(entry, transition));
+    entry.advertise(this.loop.now);
+    if (to === State.Up) { for (const route of entry.routes) this.book.act(route, "session_up"); }
+    if (to <= State.Down && from >= State.Init) {
+      for (const route of entry.routes) this.book.act(route, "session_down");
+    }
+  }
+
+  unanswered(entry: SessionEntry): void {
+    const { end } = entry;
+    if (!end.endpoint.open || end.endpoint.pointToPoint) return;
+    this.probePath.open(sessionKey(entry), entry.peer, entry.via, end.dev, end.address);
+  }
+
+  #transitionDetails(entry: SessionEntry, { from, to, reason }: Transition): EventDetails {
+    const after = this.#takeConvergence(entry, from, to);
+    const message = reason === "timeout" ? this.#stallMessage(entry) : null;
+    return {
+      session: eventSession(entry),
+      from: STATE_NAMES[from],
+      to: STATE_NAMES[to],
+      ...(reason === "none" ? {} : { reason }),
+      ...(after === null ? {} : { after_us: after }),
+      ...(message === null ? {} : { message }),
+    };
+  }
+
+  /**
+   * Measures how long the way to Up, or the failure until its detection, has taken, in µs. A mark that
+   * has been read is cleared, so that the next one starts with the next first sign.
+   */
+  #takeConvergence({ session, end }: SessionEntry, from: State, to: State): number | null {
+    const startedAt = to === State.Up
+      ? session.convUpStartUs
+      : from === State.Up
+      ? session.convDownStartUs
+      : UNSET;
+    if (to === State.Up) session.convUpStartUs = UNSET;
+    if (to <= State.Down) session.convDownStartUs = UNSET;
+    if (startedAt === UNSET) return null;
+    const took = Math.max(0, this.loop.now - startedAt);
+    (to === State.Up ? end.convergenceToUp : end.convergenceToDown).observe(took / 1e6);
+    return took;
+  }
+
+  /** A timeout that follows a stall of our own may be our fault; the operator should know. */
+  #stallMessage(entry: SessionEntry): string | null {
+    const { loop } = this;
+    if (loop.now - loop.lastStallAt > entry.session.detectTimeUs) return null;
+    return `this daemon was held up for ${Math.round(loop.lastStallUs / 1e3)} ms before`;
+  }
+
+  #sessionFor({ dev, src, probe, via }: RouteConfig): SessionEntry {
+    const key = { dev, src, peer: probe };
+    const known = this.table.find(key);
+    if (known !== undefined) return known;
+    const entry = this.table.add(key, via);
+    this.#states.down++;
+    entry.end.counters.countTransition("new", "down", "register_route");
+    this.#report("session_added", { session: eventSession(entry) });
+    this.unanswered(entry);
+    entry.start();
+    return entry;
+  }
+
+  /** Brings a session's administrative state in line with the operator's word and the exclusions. */
+  #applyAdmin(entry: SessionEntry): void {
+    const routes = [...entry.routes];
+    const down = entry.operatorDown || routes.every((route) => route.excluded);
+    const { session } = entry;
+    const transition = down
+      ? session.adminDown(this.clock.now())
+      : session.adminUp(this.clock.now());
+    if (transition !== null) this.changed(entry, transition, "admin_down_route");
+  }
+
+  #leaveSession(route: RouteEntry): void {
+    const entry = route.session;
+    entry.routes.delete(route);
+    if (entry.routes.size > 0) return this.#applyAdmin(entry);
+    this.#states[STATE_NAMES[entry.session.state]]--;
+    entry.end.counters.sessions[STATE_NAMES[entry.session.state]]--;
+    entry.session.adminDown(this.clock.now());
+    entry.transmit(this.clock.now());
+    this.#options.transport.flush();
+    this.table.remove(entry);
+    this.probePath.close(sessionKey(entry));
+    this.#report("session_removed", { session: eventSession(entry) });
+  }
+
+  /** The endpoint can send again: renew what went with the link, and try the peers at once. */
+  #revive(end: LocalEnd): void {
+    for (const entry of end.sessions.values()) {
+      this.unanswered(entry);
+      entry.retryNow(this.clock.now());
+      for (const route of entry.routes) route.reinstall("endpoint");
+    }
+    this.loop.wake();
+  }
+
+  #sayGoodbye(): void {
+    const now = this.clock.now();
+    for (const entry of this.table.sessions()) {
+      if (entry.session.adminDown(now) !== null) entry.transmit(now);
+    }
+    this.#options.transport.flush();
+  }
+
+  // ── What goes wrong ───────────────────────────────────────────────────────────────────────────────
+
+  #refuse(config: RouteConfig, refusal: Refusal): Refusal {
+    this.refused++;
+    const { table, dst, via, dev, src } = config;
+    this.#report("route_refused", {
+      route: { table, dst, via, dev, src },
+      reason: refusal.code,
+      message: refusal.message,
+    });
+    return refusal;
+  }
+
+  #reconcileFailed(error: KernelError): void {
+    for (const end of this.table.ends()) end.counters.reconcileFailures++;
+    this.#report("reconcile_failed", { reason: error.text });
+  }
+
+  #probeRouteFailed(route: Route | null, error: KernelError): void {
+    if (!worthReporting(this.probePath.failures)) return;
+    const what = route === null ? "the rule for marked probes" : `the probe route to ${route.dst}`;
+    this.#report("probe_route_failed", { reason: error.text, message: what });
+  }
+}
+
+function eventSession(entry: SessionEntry): EventSession {
+  return { dev: entry.end.dev, src: entry.end.address, peer: entry.peer };
+}

@@ -1,0 +1,126 @@
+/**
+ * The way that probes take: out of the route's interface towards its next hop, installed or not.
+ *
+ * Without it a withdrawn route on Ethernet could never prove itself alive again, because the kernel would
+ * look for the destination itself on the link. The probe sockets carry a firewall mark, one rule sends the
+ * mark to a table of our own, and that table holds a host route for each session. On point-to-point
+ * links nothing is needed: the socket is bound to the interface and the interface has one far end.
+ *
+ * Two sessions may probe the same address through different interfaces: their probe routes differ in
+ * metric, and the kernel picks the one whose interface the socket is bound to.
+ */
+import type { Kernel, KernelError, MarkRule } from "../kernel/kernel.ts";
+import { type Route, routeIdentity } from "../kernel/route.ts";
+
+export interface ProbePathOptions {
+  readonly kernel: Kernel;
+  readonly table: number;
+  readonly mark: number;
+  readonly rulePriority: number;
+  readonly protocol: number;
+  /** A probe route (or, without one, the rule) could not be created. */
+  readonly failed: (route: Route | null, error: KernelError) => void;
+}
+
+export class ProbePath {
+  failures = 0;
+  /** The kernel's last refusal; `null` when the last request went well. */
+  lastError: KernelError | null = null;
+  readonly #options: ProbePathOptions;
+  readonly #rule: MarkRule;
+  /** Probe routes in use, by session key. */
+  readonly #routes = new Map<string, Route>();
+  /** Metrics in use for an address. */
+  readonly #metrics = new Map<string, Set<number>>();
+
+  constructor(options: ProbePathOptions) {
+    this.#options = options;
+    const { mark, table, rulePriority, protocol } = options;
+    this.#rule = { mark, table, priority: rulePriority, protocol };
+  }
+
+  /** Adds the rule; one that a killed run left is adopted. */
+  async start(): Promise<void> {
+    const result = await this.#options.kernel.addRule(this.#rule);
+    this.#note(null, result.ok ? null : result.error);
+  }
+
+  /** Makes the way for a session, or renews it: it is created again if it vanished. */
+  open(key: string, peer: string, via: string, dev: string, src: string): void {
+    let route = this.#routes.get(key);
+    if (route === undefined) {
+      const { table, protocol } = this.#options;
+      const metric = this.#takeMetric(peer);
+      route = { table, dst: `${peer}/32`, via, src, dev, protocol, metric };
+      this.#routes.set(key, route);
+    }
+    const made = route;
+    this.#options.kernel.replace(made).then((result) =>
+      this.#note(made, result.ok ? null : result.error)
+    );
+  }
+
+  /** Closes a session's way. */
+  close(key: string): void {
+    const route = this.#routes.get(key);
+    if (route === undefined) return;
+    this.#routes.delete(key);
+    this.#giveMetric(route);
+    this.#options.kernel.delete(route);
+  }
+
+  /** Mends our table: what vanished comes back, what nobody uses (a killed run's routes) goes. */
+  async sweep(): Promise<void> {
+    const { kernel, table, protocol } = this.#options;
+    const listed = await kernel.list({ table, protocol });
+    if (!listed.ok) return this.#note(null, listed.error);
+    const present = new Set(listed.routes.map(probeIdentity));
+    const wanted = new Set([...this.#routes.values()].map(probeIdentity));
+    for (const route of this.#routes.values()) {
+      if (present.has(probeIdentity(route))) continue;
+      kernel.replace(route).then((result) => this.#note(route, result.ok ? null : result.error));
+    }
+    for (const route of listed.routes) {
+      if (wanted.has(probeIdentity(route)) || route.via === null) continue;
+      const { dst, via, src, metric } = route;
+      kernel.delete({ table, dst, via, src, dev: null, protocol, metric });
+    }
+    const rule = await kernel.addRule(this.#rule);
+    if (!rule.ok) this.#note(null, rule.error);
+  }
+
+  /** Removes every probe route and the rule. */
+  async stop(): Promise<void> {
+    const { kernel } = this.#options;
+    const deletions = [...this.#routes.values()].map((route) => kernel.delete(route));
+    this.#routes.clear();
+    await Promise.all([...deletions, kernel.deleteRule(this.#rule)]);
+  }
+
+  #takeMetric(peer: string): number {
+    let used = this.#metrics.get(peer);
+    if (used === undefined) this.#metrics.set(peer, used = new Set());
+    let metric = 1;
+    while (used.has(metric)) metric++;
+    used.add(metric);
+    return metric;
+  }
+
+  #giveMetric(route: Route): void {
+    const peer = route.dst.slice(0, route.dst.indexOf("/"));
+    const used = this.#metrics.get(peer);
+    used?.delete(route.metric!);
+    if (used?.size === 0) this.#metrics.delete(peer);
+  }
+
+  #note(route: Route | null, error: KernelError | null): void {
+    this.lastError = error;
+    if (error === null || error.code === "closed") return;
+    this.failures++;
+    this.#options.failed(route, error);
+  }
+}
+
+function probeIdentity(route: Parameters<typeof routeIdentity>[0]): string {
+  return `${routeIdentity(route)} ${route.metric ?? 0}`;
+}

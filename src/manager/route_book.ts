@@ -1,0 +1,188 @@
+/**
+ * The book of wanted routes: which there are, what policy makes of them, what became of each request.
+ *
+ * A withdrawn route is forgotten first and then deleted from the kernel; until the kernel has let it go
+ * its entry waits among the leaving ones, where no sweep finds it.
+ */
+import type { RouteConfig } from "../config/config.ts";
+import type { Kernel, KernelError } from "../kernel/kernel.ts";
+import type { EventRoute, Report } from "../observe/event.ts";
+import type { Clock } from "../scheduler/clock.ts";
+import type { Loop } from "../scheduler/loop.ts";
+import type { TimerWheel } from "../scheduler/timer_wheel.ts";
+import { worthReporting } from "./backoff.ts";
+import type { RouteKeyParts } from "./manager_api.ts";
+import { type Occasion, routeAction } from "./policy.ts";
+import type { Change } from "./reconciler.ts";
+import { sameRoute } from "./registration.ts";
+import { type InstallCause, type RouteContext, RouteEntry } from "./route_entry.ts";
+import type { SessionEntry } from "./session_entry.ts";
+import type { RouteOrigin } from "./snapshot.ts";
+
+export interface RouteBookOptions {
+  readonly mode: "active" | "passive";
+  readonly honorPeerPassive: boolean;
+  /** Route protocol number that is ours. */
+  readonly protocol: number;
+  /** Destination addresses that are never touched. */
+  readonly exclude: readonly string[];
+  readonly kernel: Kernel;
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  readonly loop: Loop;
+  readonly report: Report;
+}
+
+export class RouteBook implements RouteContext {
+  readonly kernel: Kernel;
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  readonly loop: Loop;
+  /** Routes that the kernel confirmed. */
+  installedCount = 0;
+
+  readonly #options: RouteBookOptions;
+  readonly #report: Report;
+  readonly #excluded: ReadonlySet<string>;
+  /** By table and destination: the kernel holds one of a kind. */
+  readonly #wanted = new Map<string, RouteEntry>();
+  /** By identity: withdrawn, and not yet gone from the kernel. */
+  readonly #leaving = new Map<string, RouteEntry>();
+
+  constructor(options: RouteBookOptions) {
+    this.#options = options;
+    this.#report = options.report;
+    this.#excluded = new Set(options.exclude);
+    this.kernel = options.kernel;
+    this.clock = options.clock;
+    this.wheel = options.wheel;
+    this.loop = options.loop;
+  }
+
+  /** Number of wanted routes. */
+  get size(): number {
+    return this.#wanted.size;
+  }
+
+  wanted(): Iterable<RouteEntry> {
+    return this.#wanted.values();
+  }
+
+  /** The wanted route with this table and destination. */
+  inSlot(key: Pick<RouteConfig, "table" | "dst">): RouteEntry | undefined {
+    return this.#wanted.get(slotKey(key));
+  }
+
+  find(key: RouteKeyParts): RouteEntry | undefined {
+    const entry = this.inSlot(key);
+    return entry !== undefined && sameRoute(entry.config, key) ? entry : undefined;
+  }
+
+  /** Enters a route whose slot is free, and acts as policy says for its session's state. */
+  add(config: RouteConfig, origin: RouteOrigin, session: SessionEntry): RouteEntry {
+    const excluded = this.#excluded.has(config.dst.slice(0, config.dst.indexOf("/")));
+    const entry = new RouteEntry(config, origin, session, excluded, this.#options.protocol, this);
+    this.#wanted.set(slotKey(config), entry);
+    this.#report("route_registered", { route: eventRoute(entry) });
+    this.#takeOver(entry);
+    this.act(entry, "register");
+    return entry;
+  }
+
+  /** Forgets the route, then removes it from the kernel as policy says. Resolves when that is done. */
+  async remove(entry: RouteEntry): Promise<void> {
+    this.#wanted.delete(slotKey(entry.config));
+    this.#leaving.set(entry.identity, entry);
+    this.#report("route_forgotten", { route: eventRoute(entry) });
+    this.act(entry, "withdraw");
+    await entry.settled();
+    entry.dispose();
+    if (this.#leaving.get(entry.identity) === entry) this.#leaving.delete(entry.identity);
+  }
+
+  /** Removes every route from the kernel as policy says for a withdrawal. Resolves when that is done. */
+  async withdrawAll(): Promise<void> {
+    const entries = [...this.#wanted.values()];
+    for (const entry of entries) this.act(entry, "withdraw");
+    await Promise.all(entries.map((entry) => entry.settled()));
+  }
+
+  /** Does what policy says for what happened to the route or its session. */
+  act(entry: RouteEntry, occasion: Occasion): void {
+    const { mode, honorPeerPassive } = this.#options;
+    const peerPassive = honorPeerPassive && entry.session.session.peerMode === "passive";
+    const { noUninstall } = entry.config;
+    switch (routeAction(occasion, { mode, peerPassive, noUninstall })) {
+      case "install":
+        return entry.install();
+      case "uninstall":
+        return entry.uninstall();
+      case "forget":
+        return entry.forget();
+      case "keep":
+        return;
+    }
+  }
+
+  /** Mends a difference, if it still is one: the listing may be older than a withdrawal. */
+  mend({ kind, entry }: Change): void {
+    if (this.inSlot(entry.config) !== entry) return;
+    if (kind === "reinstall") entry.reinstall("reconcile");
+    else entry.removeStray();
+  }
+
+  believedChanged(entry: RouteEntry): void {
+    const by = entry.believed ? 1 : -1;
+    this.installedCount += by;
+    entry.session.end.counters.routesInstalled += by;
+  }
+
+  installed(entry: RouteEntry, cause: InstallCause, afterUs: number): void {
+    const { counters } = entry.session.end;
+    counters.installs++;
+    if (cause === "policy") {
+      entry.remark = null;
+      this.#report("route_installed", { route: eventRoute(entry), after_us: afterUs });
+      return;
+    }
+    counters.reinstalls++;
+    if (cause === "reconcile") counters.reconcileReinstalls++;
+    entry.remark = cause === "reconcile" ? "reinstalled by the sweep" : "reinstalled with its link";
+    this.#report("route_reinstalled", { route: eventRoute(entry), reason: cause });
+  }
+
+  uninstalled(entry: RouteEntry, afterUs: number): void {
+    entry.session.end.counters.withdraws++;
+    this.#report("route_withdrawn", { route: eventRoute(entry), after_us: afterUs });
+  }
+
+  failed(entry: RouteEntry, action: "install" | "uninstall", error: KernelError): void {
+    const { counters } = entry.session.end;
+    if (action === "install") counters.installFailures++;
+    else counters.uninstallFailures++;
+    if (!worthReporting(entry.failures) || error.code === "closed") return;
+    this.#report(action === "install" ? "route_install_failed" : "route_uninstall_failed", {
+      route: eventRoute(entry),
+      reason: error.text,
+    });
+  }
+
+  /** A route that comes back while its former self is still leaving takes over what that one left. */
+  #takeOver(entry: RouteEntry): void {
+    const former = this.#leaving.get(entry.identity);
+    if (former === undefined) return;
+    former.forget();
+    this.#leaving.delete(entry.identity);
+    entry.removeStray();
+  }
+}
+
+/** Table and destination: what the kernel holds one of. */
+function slotKey({ table, dst }: Pick<RouteConfig, "table" | "dst">): string {
+  return `${table} ${dst}`;
+}
+
+function eventRoute({ config }: RouteEntry): EventRoute {
+  const { table, dst, via, dev, src } = config;
+  return { table, dst, via, dev, src };
+}

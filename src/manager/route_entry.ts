@@ -1,0 +1,231 @@
+/**
+ * A wanted route and what is known of it in the kernel.
+ *
+ * Three things with three names: `desired` is what policy asks for now; `believed` is the kernel's last
+ * word on this very route; what the kernel really holds is only known to the kernel, and the reconciler
+ * compares it. At most one request is under way; when it is answered the entry looks again at what is
+ * desired, so that any sequence of wishes ends in the last one. What fails is tried again, later and later.
+ */
+import type { Kernel, KernelError, KernelResult } from "../kernel/kernel.ts";
+import { type Route, routeIdentity } from "../kernel/route.ts";
+import type { RouteConfig } from "../config/config.ts";
+import type { Clock } from "../scheduler/clock.ts";
+import type { Loop } from "../scheduler/loop.ts";
+import type { TimerId, TimerOwner, TimerWheel } from "../scheduler/timer_wheel.ts";
+import { backoffDelay, type BackoffLimits } from "./backoff.ts";
+import type { SessionEntry } from "./session_entry.ts";
+import type { RouteOrigin } from "./snapshot.ts";
+
+/** A route that cannot be installed costs connectivity, but the kernel's reasons rarely pass quickly. */
+const INSTALL_BACKOFF: BackoffLimits = { firstUs: 100_000, maxUs: 10_000_000 };
+/** A route that cannot be removed is a blackhole: insist. */
+const UNINSTALL_BACKOFF: BackoffLimits = { firstUs: 50_000, maxUs: 1_000_000 };
+
+/** Why an installation was asked for: it decides what is counted and reported. */
+export type InstallCause = "policy" | "reconcile" | "endpoint";
+
+/** What a route entry needs from its manager. */
+export interface RouteContext {
+  readonly kernel: Kernel;
+  readonly wheel: TimerWheel;
+  readonly clock: Clock;
+  readonly loop: Loop;
+  /** `believed` changed: one more route is installed, or one less. */
+  believedChanged(entry: RouteEntry): void;
+  /** The kernel confirmed the installation; `afterUs` since it was first desired. */
+  installed(entry: RouteEntry, cause: InstallCause, afterUs: number): void;
+  /** The kernel confirmed that the route is gone; `afterUs` since that was first desired. */
+  uninstalled(entry: RouteEntry, afterUs: number): void;
+  failed(entry: RouteEntry, action: "install" | "uninstall", error: KernelError): void;
+}
+
+export class RouteEntry implements TimerOwner {
+  readonly route: Route;
+  /** See {@linkcode routeIdentity}; computed once, compared in every sweep. */
+  readonly identity: string;
+  /** Policy wants it in the kernel. */
+  desired = false;
+  #believed = false;
+  /** When `believed` last changed by the kernel's word, µs. */
+  changedAt: number;
+  lastError: KernelError | null = null;
+  /** Failures in a row. */
+  failures = 0;
+  installs = 0;
+  withdraws = 0;
+  reinstalls = 0;
+  totalFailures = 0;
+  /** What last happened to it, for people; `null` when there is nothing to say. */
+  remark: string | null = null;
+
+  #busy = false;
+  #desiredSince: number;
+  #cause: InstallCause = "policy";
+  #retryTimer: TimerId | null = null;
+  #whenSettled: (() => void)[] = [];
+
+  constructor(
+    readonly config: RouteConfig,
+    readonly origin: RouteOrigin,
+    readonly session: SessionEntry,
+    readonly excluded: boolean,
+    protocol: number,
+    private readonly context: RouteContext,
+  ) {
+    const { table, dst, via, src, dev } = config;
+    this.route = { table, dst, via, src, dev, protocol };
+    this.identity = routeIdentity(this.route);
+    this.changedAt = this.#desiredSince = context.clock.now();
+  }
+
+  /** The kernel confirmed it, and nothing has been heard since to the contrary. */
+  get believed(): boolean {
+    return this.#believed;
+  }
+
+  /** Asks for the route to be in the kernel. */
+  install(cause: InstallCause = "policy"): void {
+    if (this.excluded) return;
+    if (!this.desired) this.#desire(true);
+    this.#cause = cause;
+    this.#pursue();
+  }
+
+  /** Asks for the route to be gone from the kernel. */
+  uninstall(): void {
+    if (this.excluded) return;
+    if (this.desired) this.#desire(false);
+    this.#pursue();
+  }
+
+  /** Gives up the claim and leaves the kernel as it is. */
+  forget(): void {
+    this.desired = false;
+    this.#believe(false);
+    this.#cancelRetry();
+    this.#settle();
+  }
+
+  /** The kernel's table was seen without this route: believe that, and put it back. */
+  reinstall(cause: "reconcile" | "endpoint"): void {
+    if (!this.desired || this.#busy) return;
+    this.#believe(false);
+    this.install(cause);
+  }
+
+  /** The kernel's table was seen with this route although it should not be there: remove it. */
+  removeStray(): void {
+    if (this.desired || this.#busy || this.excluded) return;
+    this.#believe(true);
+    this.#pursue();
+  }
+
+  /** True while a request is under way or waits for another try. */
+  get unsettled(): boolean {
+    return this.#busy || (!this.excluded && this.desired !== this.#believed);
+  }
+
+  /** Settles once the kernel holds what is desired. Never rejects. */
+  settled(): Promise<void> {
+    if (!this.unsettled) return Promise.resolve();
+    return new Promise((resolve) => this.#whenSettled.push(resolve));
+  }
+
+  /** Gives the retry timer back. */
+  dispose(): void {
+    this.#cancelRetry();
+    this.#settle();
+  }
+
+  due(): void {
+    this.#pursue();
+  }
+
+  #desire(desired: boolean): void {
+    this.desired = desired;
+    this.#desiredSince = this.context.clock.now();
+    this.failures = 0;
+    this.lastError = null;
+    this.#cancelRetry();
+  }
+
+  /** Makes one step towards what is desired, unless one is under way. */
+  #pursue(): void {
+    if (this.#busy || this.#retryPending()) return;
+    if (this.desired === this.#believed) return this.#settle();
+    this.#busy = true;
+    const { kernel } = this.context;
+    if (this.desired) {
+      kernel.replace(this.route).then((result) => this.#afterReplace(result));
+    } else {
+      kernel.delete(this.route).then((result) => this.#afterDelete(result));
+    }
+  }
+
+  #afterReplace(result: KernelResult): void {
+    this.#busy = false;
+    if (!result.ok) return this.#afterFailure("install", result.error, INSTALL_BACKOFF);
+    this.#confirm(true);
+    this.installs++;
+    if (this.#cause !== "policy") this.reinstalls++;
+    this.context.installed(this, this.#cause, this.changedAt - this.#desiredSince);
+    this.#cause = "policy";
+    this.#pursue();
+  }
+
+  #afterDelete(result: KernelResult): void {
+    this.#busy = false;
+    if (!result.ok && result.error.code !== "not_found") {
+      return this.#afterFailure("uninstall", result.error, UNINSTALL_BACKOFF);
+    }
+    this.#confirm(false);
+    this.withdraws++;
+    this.context.uninstalled(this, this.changedAt - this.#desiredSince);
+    this.#pursue();
+  }
+
+  #confirm(present: boolean): void {
+    this.#believe(present);
+    this.failures = 0;
+    this.lastError = null;
+  }
+
+  /** The only place where `believed` is set. */
+  #believe(present: boolean): void {
+    this.changedAt = this.context.clock.now();
+    if (this.#believed === present) return;
+    this.#believed = present;
+    this.context.believedChanged(this);
+  }
+
+  #afterFailure(action: "install" | "uninstall", error: KernelError, limits: BackoffLimits): void {
+    // The wish may have changed while the kernel was busy refusing the former one.
+    if ((action === "install") !== this.desired) return this.#pursue();
+    this.failures++;
+    this.totalFailures++;
+    this.lastError = error;
+    this.context.failed(this, action, error);
+    if (error.code === "closed") return this.#settle();
+    this.#retryTimer ??= this.context.wheel.add(this);
+    const { clock, wheel, loop } = this.context;
+    wheel.arm(this.#retryTimer, clock.now() + backoffDelay(this.failures, limits));
+    loop.wake();
+  }
+
+  #retryPending(): boolean {
+    return this.#retryTimer !== null && this.context.wheel.isArmed(this.#retryTimer);
+  }
+
+  #cancelRetry(): void {
+    if (this.#retryTimer === null) return;
+    this.context.wheel.remove(this.#retryTimer);
+    this.#retryTimer = null;
+  }
+
+  #settle(): void {
+    const waiting = this.#whenSettled;
+    if (waiting.length === 0) return;
+    this.#whenSettled = [];
+    for (const resolve of waiting) resolve();
+  }
+}

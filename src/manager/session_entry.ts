@@ -1,0 +1,192 @@
+/**
+ * A session at work: the pure state machine with its two timers, its peer and the routes that use it.
+ *
+ * A received packet moves the detect deadline by writing a number in the session. The detect timer is
+ * not moved with it: when it fires it looks at the number and goes back to sleep if it is early. So a
+ * packet costs no timer operation, unless the deadline came nearer because the peer's interval shrank.
+ */
+import { type ControlPacket, encode, PACKET_BYTES, State } from "../protocol/packet.ts";
+import { type Session, type Transition, UNSET } from "../protocol/session.ts";
+import { jittered } from "../protocol/timing.ts";
+import type { Clock } from "../scheduler/clock.ts";
+import type { Loop } from "../scheduler/loop.ts";
+import type { Random } from "../scheduler/random.ts";
+import type { TimerId, TimerOwner, TimerWheel } from "../scheduler/timer_wheel.ts";
+import type { Counter, LocalEnd } from "./local_end.ts";
+import type { RouteEntry } from "./route_entry.ts";
+
+/** How long a silent session waits when it may not be judged in this turn. */
+const POSTPONE_US = 1_000;
+/** The first packet leaves within this time, spread at random so that registrations make no burst. */
+const FIRST_TX_SPREAD_US = 100_000;
+/** A session that stays Down has its probe route renewed from the third unanswered probe on. */
+const RENEW_PROBE_FACTOR = 4;
+
+/** Why the state changed, in the reference's words for `session_transitions_total`. */
+export type TransitionCause =
+  | "register_route"
+  | "handle_rx"
+  | "detect_timeout"
+  | "admin_down_route";
+
+/** What a session entry needs from its manager. */
+export interface SessionContext {
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  readonly loop: Loop;
+  readonly random: Random;
+  /** The one packet that everything is written from. */
+  readonly scratch: ControlPacket;
+  changed(entry: SessionEntry, transition: Transition, cause: TransitionCause): void;
+  /** The session probes without an answer: the way to the peer may need mending. */
+  unanswered(entry: SessionEntry): void;
+}
+
+export class SessionEntry implements TimerOwner {
+  readonly routes = new Set<RouteEntry>();
+  readonly #txTimer: TimerId;
+  readonly #detectTimer: TimerId;
+
+  lastTxUs = UNSET;
+  txPackets = 0;
+  rxPackets = 0;
+  sendErrors = 0;
+  /** Why a send failed since the peer was last heard; `null` when none did. */
+  sendError: string | null = null;
+  flaps = 0;
+  wasUp = false;
+  /** An operator took it down; excluded destinations do so as well, but are counted by their routes. */
+  operatorDown = false;
+
+  #rxCounter: Counter;
+  #rxVersion: number;
+
+  constructor(
+    readonly end: LocalEnd,
+    /** Dotted quad. */
+    readonly peer: string,
+    readonly peerKey: number,
+    /** Next hop that the probes take, as the routes do. */
+    readonly via: string,
+    readonly session: Session,
+    private readonly context: SessionContext,
+  ) {
+    this.#txTimer = context.wheel.add(this);
+    this.#detectTimer = context.wheel.add(this);
+    this.#rxVersion = session.peerVersion;
+    this.#rxCounter = end.counters.forVersion(this.#rxVersion);
+  }
+
+  /** Arms the first transmission. */
+  start(): void {
+    const { wheel, clock, random } = this.context;
+    wheel.arm(this.#txTimer, clock.now() + Math.floor(random.fraction() * FIRST_TX_SPREAD_US));
+  }
+
+  /** Gives the timers back. The session is of no use afterwards. */
+  stop(): void {
+    this.context.wheel.remove(this.#txTimer);
+    this.context.wheel.remove(this.#detectTimer);
+  }
+
+  /** A valid packet from the peer. */
+  receive(packet: ControlPacket, now: number): void {
+    const { session } = this;
+    this.rxPackets++;
+    this.sendError = null;
+    const intervalBefore = session.txIntervalUs;
+    const transition = session.receive(packet, now);
+    if (session.peerVersion !== this.#rxVersion) this.#countVersion();
+    this.#rxCounter.count++;
+    if (session.isDetecting()) this.#watch(now);
+    if (transition !== null) this.context.changed(this, transition, "handle_rx");
+    else if (session.txIntervalUs < intervalBefore) this.#hasten(now);
+  }
+
+  due(timer: TimerId, now: number): void {
+    if (timer === this.#txTimer) this.#transmitDue(now);
+    else this.#detectDue(now);
+  }
+
+  /** Makes the state known as soon as pacing allows: the pending transmission is pulled forward. */
+  advertise(now: number): void {
+    const { wheel } = this.context;
+    const at = this.lastTxUs === UNSET
+      ? now
+      : Math.max(now, this.lastTxUs + this.session.txIntervalUs);
+    if (!wheel.isArmed(this.#txTimer) || wheel.deadline(this.#txTimer) > at) {
+      wheel.arm(this.#txTimer, at);
+    }
+  }
+
+  /** The way to the peer may be open again: probe now instead of when the backoff ends. */
+  retryNow(now: number): void {
+    if (this.session.state !== State.Down) return;
+    this.session.backoffFactor = 1;
+    this.advertise(now);
+  }
+
+  /** Sends one packet now, whatever the pacing. Returns false when the endpoint is not open. */
+  transmit(now: number): boolean {
+    const { end, session, context } = this;
+    const offset = end.endpoint.claim(this.peerKey);
+    if (offset < 0) return false;
+    session.describe(context.scratch);
+    encode(context.scratch, end.endpoint.tx, offset);
+    end.endpoint.commit(PACKET_BYTES);
+    this.lastTxUs = now;
+    this.txPackets++;
+    end.counters.txPackets++;
+    return true;
+  }
+
+  #transmitDue(now: number): void {
+    const { session, context } = this;
+    if (session.state === State.Down && session.backoffFactor >= RENEW_PROBE_FACTOR) {
+      context.unanswered(this);
+    }
+    this.transmit(now);
+    if (session.state === State.AdminDown) return;
+    const interval = jittered(session.computeNextTx(), context.random.fraction());
+    context.wheel.arm(this.#txTimer, now + interval);
+  }
+
+  #detectDue(now: number): void {
+    const { session, context } = this;
+    if (!session.isDetecting()) return;
+    if (now < session.detectDeadlineUs) {
+      context.wheel.arm(this.#detectTimer, session.detectDeadlineUs);
+    } else if (!context.loop.mayJudge()) {
+      context.wheel.arm(this.#detectTimer, now + POSTPONE_US);
+    } else {
+      const transition = session.expireIfDue(now);
+      if (transition !== null) context.changed(this, transition, "detect_timeout");
+    }
+  }
+
+  #watch(now: number): void {
+    const { wheel } = this.context;
+    if (!wheel.isArmed(this.#detectTimer)) {
+      wheel.arm(this.#detectTimer, this.session.armDetect(now));
+    } else if (this.session.detectDeadlineUs < wheel.deadline(this.#detectTimer)) {
+      wheel.arm(this.#detectTimer, this.session.detectDeadlineUs);
+    }
+  }
+
+  /** The peer now wants packets more often; the one pending may be too late for its detect time. */
+  #hasten(now: number): void {
+    const { wheel, random } = this.context;
+    const at = Math.max(
+      now,
+      this.lastTxUs + jittered(this.session.txIntervalUs, random.fraction()),
+    );
+    if (wheel.isArmed(this.#txTimer) && wheel.deadline(this.#txTimer) > at) {
+      wheel.arm(this.#txTimer, at);
+    }
+  }
+
+  #countVersion(): void {
+    this.#rxVersion = this.session.peerVersion;
+    this.#rxCounter = this.end.counters.forVersion(this.#rxVersion);
+  }
+}

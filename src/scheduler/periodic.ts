@@ -1,0 +1,29 @@
+import type { Loop } from "./loop.ts";
+import type { TimerId, TimerOwner, TimerWheel } from "./timer_wheel.ts";
+
+/** Does something every `intervalUs`, counted from the end of the turn in which it was due. */
+export class Periodic implements TimerOwner {
+  readonly #timer: TimerId;
+
+  constructor(
+    private readonly wheel: TimerWheel,
+    private readonly loop: Loop,
+    private readonly intervalUs: number,
+    private readonly task: () => void,
+  ) {
+    this.#timer = wheel.add(this);
+  }
+
+  start(): void {
+    this.wheel.arm(this.#timer, this.loop.now + this.intervalUs);
+  }
+
+  stop(): void {
+    this.wheel.cancel(this.#timer);
+  }
+
+  due(_timer: TimerId, now: number): void {
+    this.wheel.arm(this.#timer, now + this.intervalUs);
+    this.task();
+  }
+}
