@@ -1,0 +1,82 @@
+import type { Handler } from "./handler.ts";
+import { bindUnixSocket } from "./unix_socket.ts";
+
+/** How long requests that are under way may take once the server is to end, milliseconds. */
+const GRACE_MS = 1_000;
+
+/** An HTTP server that is listening. */
+export interface ApiServer {
+  /** Where it listens: a path, or `HOST:PORT` with the port that was chosen. */
+  readonly address: string;
+  /** Removes the socket, stops listening and lets requests under way finish, for a second at most. */
+  close(): Promise<void>;
+}
+
+/**
+ * Serves the control API on a Unix socket of mode 0660.
+ * @param group name or number of the group that may use it; `null` for that of the process
+ * @throws {SocketError} with a message for the operator
+ */
+export async function serveUnix(
+  path: string,
+  group: string | null,
+  handler: Handler,
+): Promise<ApiServer> {
+  const server = await bindUnixSocket(
+    path,
+    group,
+    () => Deno.serve({ path, onListen: quiet, onError }, handler),
+  );
+  const inode = Deno.lstatSync(path).ino;
+  return {
+    address: path,
+    close: async () => {
+      removeOwn(path, inode);
+      await end(server);
+    },
+  };
+}
+
+/**
+ * Serves on TCP.
+ * @throws {Error} with a message for the operator, when the address is in use or not ours
+ */
+export function serveTcp(hostname: string, port: number, handler: Handler): ApiServer {
+  const options = { hostname, port, onListen: quiet, onError };
+  let server: Deno.HttpServer<Deno.NetAddr>;
+  try {
+    server = Deno.serve(options, handler);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`cannot listen on ${hostname}:${port}: ${why}`);
+  }
+  const { addr } = server;
+  const host = addr.hostname.includes(":") ? `[${addr.hostname}]` : addr.hostname;
+  return { address: `${host}:${addr.port}`, close: () => end(server) };
+}
+
+// The socket goes first, so that nobody connects to a daemon that is leaving. It is left alone when it is
+// another's: somebody may have removed ours and started anew.
+function removeOwn(path: string, inode: number | null): void {
+  try {
+    if (Deno.lstatSync(path).ino === inode) Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+// A client that neither reads nor leaves keeps its connection until the process ends. Cutting it with an
+// AbortSignal is no way out: Deno throws when the signal fires after `shutdown`.
+async function end(server: Deno.HttpServer): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const grace = new Promise<void>((resolve) => timer = setTimeout(resolve, GRACE_MS));
+  await Promise.race([server.shutdown(), grace]);
+  clearTimeout(timer);
+}
+
+function quiet(): void {}
+
+// Handlers answer every error themselves; this one is about a response that could not be written.
+function onError(): Response {
+  return new Response(null, { status: 500 });
+}

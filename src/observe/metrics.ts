@@ -1,0 +1,297 @@
+import { exposition, type Family, histogramRows, type Row } from "./exposition.ts";
+import type { HistogramData } from "./histogram.ts";
+import type {
+  Count,
+  EndpointMetrics,
+  MetricsSource,
+  PeerMetrics,
+  SessionStateName,
+} from "./metrics_source.ts";
+import { processFamilies, type ProcessReader } from "./process_metrics.ts";
+
+const PREFIX = "doublezero_liveness_";
+const STATES: readonly SessionStateName[] = ["admin_down", "down", "init", "up"];
+
+export interface MetricsOptions {
+  readonly source: MetricsSource;
+  /** Export one set of series for each peer. */
+  readonly peerMetrics: boolean;
+  /** What `livenessd_build_info` tells. */
+  readonly build: Readonly<Record<"version" | "deno" | "v8", string>>;
+  readonly process: ProcessReader;
+}
+
+/** Prometheus' view of the daemon. Costs nothing until it is scraped. */
+export class Metrics {
+  readonly #options: MetricsOptions;
+
+  constructor(options: MetricsOptions) {
+    this.#options = options;
+  }
+
+  /** One scrape, a slice at a time, each a matter of milliseconds. Starts the next lag-max period. */
+  scrape(): AsyncGenerator<string, void, void> {
+    return exposition(this.#families());
+  }
+
+  *#families(): Iterable<Family> {
+    const { source, peerMetrics, build, process } = this.#options;
+    yield* endpointFamilies(source);
+    yield* totalFamilies(source);
+    if (peerMetrics) yield* peerFamilies(source);
+    yield* ownFamilies(source);
+    yield single("livenessd_build_info", "gauge", "Always 1; the labels tell the build.", 1, build);
+    yield* processFamilies(process);
+  }
+}
+
+function* endpointFamilies(source: MetricsSource): Iterable<Family> {
+  const each = (
+    name: string,
+    type: "counter" | "gauge",
+    help: string,
+    value: (endpoint: EndpointMetrics) => number,
+  ) => perEndpoint(source, name, type, help, (e, labels) => [{ labels, value: value(e) }]);
+  const histogram = (
+    name: string,
+    help: string,
+    data: (endpoint: EndpointMetrics) => HistogramData,
+  ) =>
+    perEndpoint(
+      source,
+      name,
+      "histogram",
+      help,
+      (e, labels) => histogramRows(PREFIX + name, labels, data(e)),
+    );
+
+  yield perEndpoint(
+    source,
+    "sessions",
+    "gauge",
+    "Sessions by state.",
+    (e, labels) =>
+      STATES.map((state) => ({ labels: { ...labels, state }, value: e.sessions[state] })),
+  );
+  yield perEndpoint(
+    source,
+    "session_transitions_total",
+    "counter",
+    "State transitions of sessions.",
+    (e, labels) => [...e.transitions].map(([key, count]) => transitionRow(labels, key, count)),
+  );
+  yield each(
+    "routes_installed",
+    "gauge",
+    "Routes that the kernel confirmed.",
+    (e) => e.routesInstalled,
+  );
+  yield each("route_installs_total", "counter", "Routes installed.", (e) => e.installs);
+  yield each("route_withdraws_total", "counter", "Routes withdrawn.", (e) => e.withdraws);
+  yield each(
+    "route_reinstalls_total",
+    "counter",
+    "Routes put back that had vanished.",
+    (e) => e.reinstalls,
+  );
+  yield each(
+    "route_install_failures_total",
+    "counter",
+    "Installs that the kernel refused.",
+    (e) => e.installFailures,
+  );
+  yield each(
+    "route_uninstall_failures_total",
+    "counter",
+    "Deletes that the kernel refused.",
+    (e) => e.uninstallFailures,
+  );
+  yield histogram(
+    "convergence_to_up_seconds",
+    "From the first packet while down until up.",
+    (e) => e.convergenceToUp,
+  );
+  yield histogram(
+    "convergence_to_down_seconds",
+    "From the first missing or condemning packet while up until down.",
+    (e) => e.convergenceToDown,
+  );
+  yield each(
+    "scheduler_service_queue_len",
+    "gauge",
+    "Timers armed for one endpoint.",
+    (e) => e.serviceQueueLen,
+  );
+  yield perEndpoint(
+    source,
+    "scheduler_events_dropped_total",
+    "counter",
+    "Detection work dropped by the queue's bound.",
+    (e, labels) => byReason(labels, e.eventsDropped),
+  );
+  yield histogram(
+    "handle_rx_duration_seconds",
+    "Time to handle a valid packet.",
+    (e) => e.handleRx,
+  );
+  yield each("control_packets_tx_total", "counter", "Control packets sent.", (e) => e.txPackets);
+  yield perEndpoint(
+    source,
+    "control_packets_rx_total",
+    "counter",
+    "Valid control packets received.",
+    (e, labels) =>
+      [...e.rxByVersion].map(([version, { count }]) => ({
+        labels: { ...labels, peer_client_version: version },
+        value: count,
+      })),
+  );
+  yield perEndpoint(
+    source,
+    "control_packets_rx_invalid_total",
+    "counter",
+    "Packets refused, by reason.",
+    (e, labels) => byReason(labels, e.rxInvalid),
+  );
+  yield each(
+    "unknown_peer_packets_total",
+    "counter",
+    "Valid packets that belong to no session.",
+    (e) => e.unknownPeer,
+  );
+  yield each(
+    "read_socket_errors_total",
+    "counter",
+    "Failed receives.",
+    (e) => e.readErrors,
+  );
+  yield each("write_socket_errors_total", "counter", "Failed sends.", (e) => e.writeErrors);
+  yield* reconcileFamilies(source);
+}
+
+// These two have no label `iface`: the endpoints of one address on several interfaces are summed.
+function* reconcileFamilies(source: MetricsSource): Iterable<Family> {
+  const summed = (name: string, help: string, value: (e: EndpointMetrics) => number): Family => ({
+    name: `doublezero_route_reconcile_${name}`,
+    help,
+    type: "counter",
+    *rows() {
+      const sums = new Map<string, number>();
+      for (const e of source.endpoints()) {
+        sums.set(e.localIp, (sums.get(e.localIp) ?? 0) + value(e));
+      }
+      for (const [local_ip, value] of sums) yield { labels: { local_ip }, value };
+    },
+  });
+  yield summed(
+    "reinstalls_total",
+    "Routes that a sweep put back.",
+    (e) => e.reconcileReinstalls,
+  );
+  yield summed(
+    "failures_total",
+    "Routes that a sweep could not put back.",
+    (e) => e.reconcileFailures,
+  );
+}
+
+function* totalFamilies(source: MetricsSource): Iterable<Family> {
+  const totals = source.totals();
+  const gauge = (name: string, help: string, value: number) =>
+    single(PREFIX + name, "gauge", help, value);
+  yield gauge("scheduler_total_queue_len", "Timers armed.", totals.schedulerQueueLen);
+  yield gauge("sessions_map_size", "Sessions known.", totals.sessions);
+  yield gauge("installed_map_size", "Routes that the kernel confirmed.", totals.installed);
+  yield gauge("desired_map_size", "Routes wanted.", totals.desired);
+}
+
+function* peerFamilies(source: MetricsSource): Iterable<Family> {
+  const labelsOf = (p: PeerMetrics) => ({ iface: p.iface, local_ip: p.localIp, peer_ip: p.peerIp });
+  yield {
+    name: `${PREFIX}peer_sessions`,
+    help: "Whether the session with a peer is in a state.",
+    type: "gauge",
+    *rows() {
+      for (const peer of source.peers()) {
+        const labels = labelsOf(peer);
+        for (const state of STATES) {
+          yield { labels: { ...labels, state }, value: peer.state === state ? 1 : 0 };
+        }
+      }
+    },
+  };
+  yield {
+    name: `${PREFIX}peer_session_detect_time_seconds`,
+    help: "Detect time of the session with a peer.",
+    type: "gauge",
+    *rows() {
+      for (const peer of source.peers()) {
+        yield { labels: labelsOf(peer), value: peer.detectTimeUs / 1e6 };
+      }
+    },
+  };
+}
+
+function* ownFamilies(source: MetricsSource): Iterable<Family> {
+  const lag = "livenessd_loop_lag_seconds";
+  yield {
+    name: lag,
+    help: "How late the loop ran.",
+    type: "histogram",
+    rows: () => histogramRows(lag, {}, source.loopLag),
+  };
+  yield single(
+    "livenessd_loop_lag_max_seconds",
+    "gauge",
+    "The latest that the loop ran since the last scrape.",
+    source.takeLagMax(),
+  );
+  const { kernel } = source;
+  const counter = (name: string, help: string, value: number) =>
+    single(`livenessd_${name}_total`, "counter", help, value);
+  yield counter("kernel_requests", "Requests to the kernel's routing table.", kernel.requests);
+  yield counter("kernel_failures", "Requests that the kernel refused.", kernel.failures);
+  yield counter("kernel_dumps", "Listings of the kernel's routes.", kernel.dumps);
+  yield counter("kernel_unreadable", "Kernel messages that could not be read.", kernel.unreadable);
+  yield counter("kernel_overruns", "Overruns of the netlink receive queue.", kernel.overruns);
+  for (const { name, help, value } of source.extra()) yield counter(name, help, value);
+}
+
+function perEndpoint(
+  source: MetricsSource,
+  name: string,
+  type: Family["type"],
+  help: string,
+  rowsOf: (endpoint: EndpointMetrics, labels: Record<"iface" | "local_ip", string>) => Row[],
+): Family {
+  return {
+    name: PREFIX + name,
+    help,
+    type,
+    *rows() {
+      for (const e of source.endpoints()) yield* rowsOf(e, { iface: e.iface, local_ip: e.localIp });
+    },
+  };
+}
+
+function single(
+  name: string,
+  type: "counter" | "gauge",
+  help: string,
+  value: number,
+  labels: Row["labels"] = {},
+): Family {
+  return { name, type, help, rows: () => [{ labels, value }] };
+}
+
+function byReason(labels: Row["labels"], counts: Readonly<Record<string, number>>): Row[] {
+  return Object.entries(counts).map(([reason, value]) => ({
+    labels: { ...labels, reason },
+    value,
+  }));
+}
+
+function transitionRow(labels: Row["labels"], key: string, { count }: Count): Row {
+  const [state_from = "", state_to = "", ...reason] = key.split(" ");
+  return { labels: { ...labels, state_from, state_to, reason: reason.join(" ") }, value: count };
+}
