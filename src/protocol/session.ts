@@ -53,7 +53,14 @@ export class Session {
   state: State = State.Down;
   /** Random, non-zero, chosen anew for each instance. */
   readonly localDiscr: number;
+  /** The peer's discriminator as the reference keeps it: learned once, and anew only while Up. */
   peerDiscr = 0;
+  /**
+   * What the peer last called itself, and what we echo (RFC 5880 §6.8.6, bfd.RemoteDiscr); 0 while
+   * unknown. A peer that restarted ignores packets that name its former self: echoing
+   * {@linkcode peerDiscr} to it would keep both Down for ever.
+   */
+  heardDiscr = 0;
 
   /** The peer's timers, clamped; 0 while unknown. */
   peerMinTxUs = 0;
@@ -97,6 +104,7 @@ export class Session {
 
     this.peerMode = (packet.flags & FLAG_PASSIVE) !== 0 ? "passive" : "active";
     this.peerVersion = packet.clientVersion;
+    if (packet.localDiscr !== 0) this.heardDiscr = packet.localDiscr;
 
     if (packet.state === State.AdminDown) return this.#remoteDown("remote_admin", now);
     if (packet.state === State.Down && this.state >= State.Init) {
@@ -113,6 +121,7 @@ export class Session {
     if (!this.isDetecting() || now < this.detectDeadlineUs) return null;
     if (this.state === State.Up) this.#markFailure(this.lastRxUs + this.rxIntervalUs);
     this.convUpStartUs = UNSET;
+    this.heardDiscr = 0;
     return this.#fall("timeout", now);
   }
 
@@ -156,7 +165,7 @@ export class Session {
   adminUp(now: number): Transition | null {
     if (this.state !== State.AdminDown) return null;
     // The peer may have restarted meanwhile; what it was called before says nothing now.
-    this.peerDiscr = 0;
+    this.peerDiscr = this.heardDiscr = 0;
     return this.#fall("local_admin", now);
   }
 
@@ -166,7 +175,7 @@ export class Session {
     packet.state = this.state;
     packet.detectMult = parameters.detectMult;
     packet.localDiscr = this.localDiscr;
-    packet.peerDiscr = this.peerDiscr;
+    packet.peerDiscr = this.heardDiscr;
     packet.desiredMinTxUs = parameters.txMinUs;
     packet.requiredMinRxUs = parameters.rxMinUs;
     packet.flags = parameters.passive ? FLAG_PASSIVE : 0;
