@@ -12,12 +12,12 @@ import {
   type Transport,
 } from "../../src/transport/transport.ts";
 import type { SeededRandom } from "./random.ts";
-import { type EventQueue, SimulatedEvent } from "./time.ts";
+import { Call, type EventQueue, SimulatedEvent } from "./time.ts";
 
 /** Datagrams that a socket holds before it drops what arrives. */
-const SOCKET_DATAGRAMS = 64;
+const SOCKET_DATAGRAMS = 24;
 /** Datagrams that one `drain` takes from a socket: few, so that "more may wait" really happens. */
-const DRAIN_BATCH = 8;
+const DRAIN_BATCH = 4;
 /** Datagrams that an endpoint collects before it must send. */
 const SEND_BATCH = 16;
 
@@ -251,6 +251,8 @@ export class SimulatedEndpoint implements Endpoint {
   };
   open = false;
   reason: string | null = "not opened yet";
+  /** Probe routes are part of what a world exercises. */
+  readonly pointToPoint = false;
   readonly tx = new DataView(new ArrayBuffer(SLOT_BYTES * SEND_BATCH));
   /** Peers that refused a datagram; each makes one later send fail, as on a UDP socket. */
   readonly refusals: number[] = [];
@@ -326,6 +328,7 @@ export class SimulatedEndpoint implements Endpoint {
     for (let i = 0; i < batch; i++) {
       const datagram = this.waiting[i]!;
       this.counters.rxDatagrams++;
+      this.transport.received++;
       receiver.datagram(this, datagram.source, datagram.bytes, 0, datagram.length);
       host.network.recycle(datagram);
     }
@@ -359,10 +362,12 @@ export class SimulatedEndpoint implements Endpoint {
 /** What one process sees of the network. */
 export class SimulatedTransport implements Transport {
   readonly mode = "simulated";
+  received = 0;
   receiver!: Receiver;
   #wake: () => void = () => {};
   #running = true;
-  #notified = false;
+  #wakesOnArrival = true;
+  readonly #notification = new Call(() => this.notify());
   readonly #endpoints: SimulatedEndpoint[] = [];
 
   constructor(readonly host: Host, readonly port = 44880) {
@@ -407,10 +412,15 @@ export class SimulatedTransport implements Transport {
     return undefined;
   }
 
+  wakeOnArrival(on: boolean): void {
+    this.#wakesOnArrival = on;
+    if (on) this.#notifyIfWaiting();
+  }
+
   drain(): boolean {
-    this.#notified = false;
     let empty = true;
     for (const endpoint of this.#endpoints) if (!endpoint.drain()) empty = false;
+    if (!empty) this.#notifySoon();
     return empty;
   }
 
@@ -429,11 +439,9 @@ export class SimulatedTransport implements Transport {
     this.abandon();
   }
 
-  /** Something waits: wakes the loop, once until it drains. */
+  /** Something arrived: wakes the loop, if it wants to be. */
   notify(): void {
-    if (this.#notified || !this.#running) return;
-    this.#notified = true;
-    this.#wake();
+    if (this.#running && this.#wakesOnArrival) this.#wake();
   }
 
   /** The process stops running: its sockets fill, nothing wakes it. */
@@ -444,7 +452,7 @@ export class SimulatedTransport implements Transport {
   /** The process runs again and finds what waited. */
   resume(): void {
     this.#running = true;
-    if (this.#endpoints.some((endpoint) => endpoint.waiting.length > 0)) this.notify();
+    this.#notifyIfWaiting();
   }
 
   /** The process is gone, without a word to anybody. */
@@ -454,7 +462,17 @@ export class SimulatedTransport implements Transport {
       endpoint.open = false;
     }
     this.#endpoints.length = 0;
+    this.#running = false;
     if (this.host.transport === this) this.host.transport = null;
+  }
+
+  #notifyIfWaiting(): void {
+    if (this.#endpoints.some((endpoint) => endpoint.waiting.length > 0)) this.#notifySoon();
+  }
+
+  /** Wakes the loop after what happens now: a turn must not start within a turn. */
+  #notifySoon(): void {
+    this.host.network.queue.schedule(this.#notification, this.host.network.queue.now);
   }
 }
 

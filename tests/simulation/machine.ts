@@ -1,0 +1,229 @@
+/** A machine of the world: its network address, its kernel, and the daemon process that comes and goes. */
+import type { Config, RouteConfig } from "../../src/config/config.ts";
+import type { KernelErrorCode } from "../../src/kernel/kernel.ts";
+import { MemoryKernel, type MemoryRequest } from "../../src/kernel/memory_kernel.ts";
+import type { EventDetails, EventKind } from "../../src/observe/event.ts";
+import { type SimulatedDaemon, startDaemon } from "./daemon.ts";
+import { type Host, parseAddress, SimulatedTransport } from "./network.ts";
+import { type KernelLie, ProcessKernel } from "./process_kernel.ts";
+import type { SeededRandom } from "./random.ts";
+import { type EventQueue, SimulatedClock } from "./time.ts";
+
+/** The interface that every machine has. */
+export const DEV = "tun0";
+
+/** What a machine needs of the world that it is in. */
+export interface Surroundings {
+  readonly queue: EventQueue;
+  /** A promise was settled: its consequences must run before the next event. */
+  unsettled(): void;
+  /** A daemon reports something. */
+  reported(machine: Machine, kind: EventKind, details: EventDetails): void;
+}
+
+/** Which requests a failing kernel refuses. */
+export type KernelFailure = MemoryRequest["kind"] | "all";
+
+/** How a machine differs from an honest one, for worlds that must be caught. */
+export interface Mutation {
+  readonly kernel?: KernelLie;
+}
+
+/** One run of the daemon, from start to exit. */
+export class Process {
+  readonly clock: SimulatedClock;
+  readonly transport: SimulatedTransport;
+  readonly kernel: ProcessKernel;
+  readonly daemon: SimulatedDaemon;
+  /** Since when it runs without a break, µs; Infinity while it is stalled. */
+  runsSince: number;
+  readonly startedAt: number;
+  /** When it was told to stop, µs; Infinity before. */
+  stopsSince = Infinity;
+  /** Peers whose session an operator took down. */
+  readonly adminDown = new Set<string>();
+  #stalls = 0;
+  #commands: (() => void)[] = [];
+
+  constructor(readonly machine: Machine, serial: number) {
+    const { host, surroundings, random, config, routes } = machine;
+    const own = random.fork(`process ${serial}`);
+    this.clock = new SimulatedClock(surroundings.queue, {
+      start: own.between(0, 2 ** 40),
+      skewPpm: own.between(-200, 200),
+    });
+    this.transport = new SimulatedTransport(host, config.liveness.port);
+    this.kernel = new ProcessKernel(machine.kernel, machine.mutation.kernel);
+    this.startedAt = this.runsSince = surroundings.queue.now;
+    this.daemon = startDaemon({ ...config, routes }, {
+      clock: this.clock,
+      transport: this.transport,
+      kernel: this.kernel,
+      random: own,
+      report: (kind, details) => surroundings.reported(machine, kind, details),
+    });
+  }
+
+  get stopping(): boolean {
+    return this.stopsSince !== Infinity;
+  }
+
+  get stalled(): boolean {
+    return this.#stalls > 0;
+  }
+
+  /** An operator tells the daemon something; it does so when it runs. */
+  command(action: () => void): void {
+    if (this.stalled) this.#commands.push(action);
+    else action();
+    this.machine.surroundings.unsettled();
+  }
+
+  /** The process does not run, as under SIGSTOP. Stalls may overlap. */
+  stall(): void {
+    if (this.#stalls++ > 0) return;
+    this.runsSince = Infinity;
+    this.clock.stall();
+    this.transport.stall();
+  }
+
+  resume(): void {
+    if (--this.#stalls > 0) return;
+    this.runsSince = this.clock.queue.now;
+    this.transport.resume();
+    this.clock.resume();
+    for (const action of this.#commands.splice(0)) this.command(action);
+  }
+
+  /** The process is gone without a word. */
+  die(): void {
+    this.kernel.close();
+    this.clock.stop();
+    this.transport.abandon();
+  }
+}
+
+export class Machine {
+  readonly kernel: MemoryKernel;
+  process: Process | null = null;
+  /** Routes wanted on this machine now, by configuration or over the API. */
+  routes: RouteConfig[] = [];
+  /** Time in which the kernel answers, µs: uniform in 20..this. */
+  kernelLatencyUs = 500;
+  /** Requests that injected failures have refused. */
+  refusals = 0;
+  mutation: Mutation = {};
+  #failures: { readonly what: KernelFailure; readonly code: KernelErrorCode }[] = [];
+  #held: (() => void)[] = [];
+  #started = 0;
+  #lastAnswerAt = 0;
+
+  constructor(
+    readonly surroundings: Surroundings,
+    readonly host: Host,
+    readonly address: string,
+    readonly random: SeededRandom,
+    public config: Config,
+  ) {
+    host.addAddress(address, DEV);
+    const latency = random.fork("kernel");
+    this.kernel = new MemoryKernel({
+      schedule: (answer) => {
+        const at = surroundings.queue.now + latency.between(20, this.kernelLatencyUs);
+        this.#lastAnswerAt = Math.max(at, this.#lastAnswerAt);
+        surroundings.queue.call(at, () => this.#answer(answer));
+      },
+    });
+    this.kernel.failWhen((request) => this.#failureOf(request));
+  }
+
+  get index(): number {
+    return this.host.index;
+  }
+
+  get hasAddress(): boolean {
+    return this.host.addresses.get(parseAddress(this.address)) === DEV;
+  }
+
+  /** True while the daemon here runs and probes the machine at `peer`. */
+  talksTo(peer: string): boolean {
+    const { process } = this;
+    return process !== null && !process.stalled && !process.stopping &&
+      !process.adminDown.has(peer) && this.routes.some((route) => route.probe === peer);
+  }
+
+  /** Whether the kernel holds this very route. */
+  holds({ table, dst, via, src }: RouteConfig): boolean {
+    const { protocol } = this.config.kernel;
+    return this.kernel.has({ table, dst, via, src, dev: DEV, protocol });
+  }
+
+  /** True while the kernel refuses requests, or answers some later than `promptUs` from now. */
+  kernelTroubled(promptUs: number): boolean {
+    return this.#failures.length > 0 || this.kernelLatencyUs > promptUs ||
+      this.#lastAnswerAt > this.surroundings.queue.now + promptUs;
+  }
+
+  /** Starts the daemon; it must not be running. */
+  start(): void {
+    if (this.process !== null) throw new Error(`machine ${this.index} runs a daemon already`);
+    this.process = new Process(this, ++this.#started);
+    this.surroundings.unsettled();
+  }
+
+  /** Ends the daemon as kill -9 does. */
+  crash(): void {
+    this.process?.die();
+    this.process = null;
+    this.release();
+  }
+
+  /** Ends the daemon as SIGTERM does; settles when it has exited. */
+  async stop(): Promise<void> {
+    const process = this.process;
+    if (process === null) return;
+    process.stopsSince = this.surroundings.queue.now;
+    await process.daemon.stop();
+    if (this.process !== process) return;
+    process.die();
+    this.process = null;
+  }
+
+  /** The process is stopped and later continued. */
+  resume(process: Process): void {
+    process.resume();
+    if (!process.stalled && this.process === process) this.release();
+  }
+
+  /** From now on the kernel refuses such requests; call the result to end it. */
+  failKernel(what: KernelFailure, code: KernelErrorCode): () => void {
+    const failure = { what, code };
+    this.#failures.push(failure);
+    return () => {
+      this.#failures = this.#failures.filter((other) => other !== failure);
+    };
+  }
+
+  /** Hands out the answers that were held back while the process was stalled. */
+  release(): void {
+    for (const answer of this.#held.splice(0)) this.#answer(answer);
+  }
+
+  #answer(answer: () => void): void {
+    if (this.process?.stalled === true) {
+      this.#held.push(answer);
+      return;
+    }
+    answer();
+    this.surroundings.unsettled();
+  }
+
+  #failureOf(request: MemoryRequest): KernelErrorCode | null {
+    for (const { what, code } of this.#failures) {
+      if (what !== "all" && what !== request.kind) continue;
+      this.refusals++;
+      return code;
+    }
+    return null;
+  }
+}
