@@ -1,0 +1,325 @@
+/**
+ * Two hosts, a cable and compiled daemons, for system tests and the demonstration.
+ *
+ * ```text
+ *   host a                                      host b
+ *   lo     10.1.0.1                             lo     10.2.0.1
+ *   link0  10.0.0.1/30 ──────────────────────── link0  10.0.0.2/30
+ * ```
+ *
+ * Each keeps a route to the other's loopback address, via the other's end of the cable.
+ */
+import { NetworkNamespace, type Output, run } from "./netns.ts";
+
+/** The executable under test, made by scripts/compile. */
+export const EXECUTABLE = new URL("../../dist/livenessd", import.meta.url).pathname;
+export const DEV = "link0";
+/** Room for a busy machine, added to every bound that follows from the protocol. */
+export const SLACK_MS = 1_000;
+const PORT = 44880;
+
+/** One end of the cable. */
+export interface Host {
+  readonly name: "a" | "b";
+  readonly namespace: NetworkNamespace;
+  /** Its address on the cable: the other's next hop. */
+  readonly link: string;
+  /** Its loopback address: what the other keeps a route to. */
+  readonly address: string;
+}
+
+/** A configuration file's content; see docs/configuration.md. */
+export type ConfigFile = Readonly<Record<string, unknown>>;
+
+/** How to start a daemon. */
+export interface StartOptions {
+  /** Added to its environment. */
+  readonly env?: Record<string, string>;
+  /** Called with each line of its log as it comes. */
+  readonly onLine?: (line: string) => void;
+}
+
+/** A route as `ip -j route` lists it. */
+export interface ListedRoute {
+  readonly dst: string;
+  readonly gateway?: string;
+  readonly dev?: string;
+  readonly protocol?: string;
+  readonly prefsrc?: string;
+  readonly metric?: number;
+}
+
+/** The two hosts. Disposing of them ends their daemons and removes everything. */
+export class TwoHosts implements AsyncDisposable {
+  readonly #stack: AsyncDisposableStack;
+
+  private constructor(
+    readonly a: Host,
+    readonly b: Host,
+    /** A private folder. */
+    readonly directory: string,
+    stack: AsyncDisposableStack,
+  ) {
+    this.#stack = stack;
+  }
+
+  static async create(label: string): Promise<TwoHosts> {
+    await using stack = new AsyncDisposableStack();
+    const directory = await Deno.makeTempDir({ prefix: "livenessd-" });
+    stack.defer(() => Deno.remove(directory, { recursive: true }));
+    const a = stack.use(await NetworkNamespace.create(label));
+    const b = stack.use(await NetworkNamespace.create(label));
+    const hosts = new TwoHosts(
+      { name: "a", namespace: a, link: "10.0.0.1", address: "10.1.0.1" },
+      { name: "b", namespace: b, link: "10.0.0.2", address: "10.2.0.1" },
+      directory,
+      stack.move(),
+    );
+    for (const { namespace, address } of [hosts.a, hosts.b]) {
+      // A host that checks the reverse path drops the probes of a peer whose route is withdrawn;
+      // namespaces get the setting of the machine that runs this.
+      const loose = ["all", "default"].map((of) => `net.ipv4.conf.${of}.rp_filter=0`);
+      await namespace.exec(["sysctl", "-qw", ...loose]);
+      await namespace.ip(`addr add ${address}/32 dev lo`);
+    }
+    await hosts.plug();
+    return hosts;
+  }
+
+  /** Connects the hosts, also after {@linkcode unplug}. */
+  async plug(): Promise<void> {
+    await this.a.namespace.connect(DEV, this.b.namespace, DEV);
+    for (const { namespace, link } of [this.a, this.b]) {
+      await namespace.ip(`addr add ${link}/30 dev ${DEV}`);
+    }
+  }
+
+  /** Deletes the interface at both ends. */
+  async unplug(): Promise<void> {
+    await this.a.namespace.ip(`link del ${DEV}`);
+  }
+
+  /** Silences the path without taking the link down: both hosts drop what arrives for the daemon. */
+  async cut(): Promise<void> {
+    await Promise.all([deafen(this.a), deafen(this.b)]);
+  }
+
+  /** Undoes {@linkcode cut}. */
+  async restore(): Promise<void> {
+    await Promise.all([hear(this.a), hear(this.b)]);
+  }
+
+  /** The other end. */
+  peerOf(host: Host): Host {
+    return host === this.a ? this.b : this.a;
+  }
+
+  /** The route that `host` keeps to its peer, as the configuration file has it. */
+  routeOf(host: Host): Readonly<Record<"dst" | "via" | "dev" | "src", string>> {
+    const peer = this.peerOf(host);
+    return { dst: `${peer.address}/32`, via: peer.link, dev: DEV, src: host.address };
+  }
+
+  /** A configuration that suits tests; `changes` replaces whole top-level keys. */
+  configOf(host: Host, changes: ConfigFile = {}): ConfigFile {
+    return {
+      mode: "active",
+      liveness: { tx_min: "200ms", rx_min: "200ms", detect_mult: 3, backoff_max: "1s" },
+      kernel: { protocol: "bgp", reconcile_interval: "1s", on_shutdown: "withdraw" },
+      api: { socket: this.socketOf(host) },
+      log: { level: "info", format: "json" },
+      routes: [this.routeOf(host)],
+      ...changes,
+    };
+  }
+
+  /** Where the host's daemon listens. */
+  socketOf(host: Host): string {
+    return `${this.directory}/${host.name}.sock`;
+  }
+
+  /** Starts a daemon; its configuration is written as JSON, which is YAML, unless it is a text. */
+  async start(
+    host: Host,
+    config: ConfigFile | string = this.configOf(host),
+    options: StartOptions = {},
+  ): Promise<Daemon> {
+    const file = `${this.directory}/${host.name}.yaml`;
+    await Deno.writeTextFile(file, typeof config === "string" ? config : JSON.stringify(config));
+    const command = host.namespace.command([EXECUTABLE, "run", "-c", file], {
+      env: options.env ?? {},
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    });
+    return this.#stack.use(new Daemon(host, this.socketOf(host), command, options.onLine));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync();
+  }
+}
+
+/** A running daemon and what it said. */
+export class Daemon implements AsyncDisposable {
+  /** Standard error, line by line, as it came. */
+  readonly lines: string[] = [];
+  readonly #child: Deno.ChildProcess;
+  readonly #finished: Promise<number>;
+  #exited = false;
+
+  constructor(
+    readonly host: Host,
+    readonly socket: string,
+    command: Deno.Command,
+    onLine: (line: string) => void = () => {},
+  ) {
+    this.#child = command.spawn();
+    const log = readLines(this.#child.stderr, (line) => {
+      this.lines.push(line);
+      onLine(line);
+    });
+    const out = readLines(this.#child.stdout, () => {});
+    this.#finished = this.#child.status.then(async ({ code }) => {
+      this.#exited = true;
+      await Promise.all([log, out]);
+      return code;
+    });
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  get running(): boolean {
+    return !this.#exited;
+  }
+
+  /** The exit status, once it has ended and all it wrote is in {@linkcode lines}. */
+  get finished(): Promise<number> {
+    return this.#finished;
+  }
+
+  /** Sends a signal; does nothing when it has ended. */
+  signal(name: Deno.Signal): void {
+    if (!this.#exited) this.#child.kill(name);
+  }
+
+  /** Asks it to stop; the exit status. */
+  stop(): Promise<number> {
+    this.signal("SIGTERM");
+    return this.#finished;
+  }
+
+  /** Ends it as the kernel would when memory is short. */
+  kill(): Promise<number> {
+    this.signal("SIGKILL");
+    return this.#finished;
+  }
+
+  /** The log's records of one kind; see src/observe/event.ts. */
+  events(kind: string): Record<string, unknown>[] {
+    return this.lines.flatMap((line) => {
+      const record = line.startsWith("{") ? JSON.parse(line) : {};
+      return record.kind === kind ? [record] : [];
+    });
+  }
+
+  /** `livenessd ARGUMENTS` against this daemon's socket, run to its end. */
+  async cli(...args: string[]): Promise<Output> {
+    return await invoke(this.host.namespace, "--socket", this.socket, ...args);
+  }
+
+  /** What a command answers with `--json`. Throws when it fails. */
+  // deno-lint-ignore no-explicit-any
+  async json(...args: string[]): Promise<any> {
+    const { code, stdout, stderr } = await this.cli(...args, "--json");
+    if (code !== 0) throw new Error(`livenessd ${args.join(" ")}: exit status ${code}: ${stderr}`);
+    return JSON.parse(stdout);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+  }
+}
+
+/** Runs the executable to its end inside the namespace. */
+export async function invoke(namespace: NetworkNamespace, ...args: string[]): Promise<Output> {
+  const command = namespace.command([EXECUTABLE, ...args], {
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+    env: { NO_COLOR: "1" },
+  });
+  const { code, stdout, stderr } = await command.output();
+  const text = new TextDecoder();
+  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
+}
+
+/** Routes of a table, by `ip`. */
+export async function routes(host: Host, filter = "table main proto bgp"): Promise<ListedRoute[]> {
+  // An empty table that nobody made yet is reported as an error.
+  const listed = await host.namespace.ip(`-j route show ${filter}`).catch((error: Error) => {
+    if (error.message.includes("FIB table does not exist")) return "[]";
+    throw error;
+  });
+  return JSON.parse(listed.trim() || "[]");
+}
+
+/** Whether the kernel has the host's route to its peer. */
+export async function hasRoute(hosts: TwoHosts, host: Host): Promise<boolean> {
+  const { dst, via, src } = hosts.routeOf(host);
+  return (await routes(host)).some((route) =>
+    `${route.dst}/32` === dst && route.gateway === via && route.prefsrc === src
+  );
+}
+
+/** Polls until `holds` answers true; how long that took in ms. Throws after `withinMs`. */
+export async function eventually(
+  what: string,
+  withinMs: number,
+  holds: () => boolean | Promise<boolean>,
+): Promise<number> {
+  const begun = performance.now();
+  while (!(await holds())) {
+    if (performance.now() - begun > withinMs) {
+      throw new Error(`not within ${withinMs} ms: ${what}`);
+    }
+    await pause(20);
+  }
+  return performance.now() - begun;
+}
+
+/** Lets real time pass: for polls, and to see that something keeps holding. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((resume) => setTimeout(resume, ms));
+}
+
+/** Drops what arrives for the daemon of `host`. A drop on the way out would be the sender's error. */
+export async function deafen(host: Host): Promise<void> {
+  const table = [
+    "table ip silence {",
+    "  chain arriving {",
+    "    type filter hook prerouting priority -300",
+    `    udp dport ${PORT} counter drop`,
+    "  }",
+    "}",
+    "",
+  ].join("\n");
+  await run(["ip", "netns", "exec", host.namespace.name, "nft", "-f", "-"], table);
+}
+
+/** Undoes {@linkcode deafen}. */
+export async function hear(host: Host): Promise<void> {
+  await host.namespace.exec(["nft", "delete table ip silence"]);
+}
+
+async function readLines(stream: ReadableStream<Uint8Array>, line: (text: string) => void) {
+  let rest = "";
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop()!;
+    lines.forEach(line);
+  }
+  if (rest !== "") line(rest);
+}
