@@ -1,6 +1,6 @@
 import { Session, type SessionParameters } from "../protocol/session.ts";
 import type { Endpoint, Transport } from "../transport/transport.ts";
-import { addressKey } from "./address.ts";
+import { addressKey } from "../transport/address.ts";
 import { type HistogramKind, type HistogramSink, LocalEnd } from "./local_end.ts";
 import type { SessionKeyParts } from "./manager_api.ts";
 import { type SessionContext, SessionEntry } from "./session_entry.ts";

@@ -33,6 +33,8 @@ export interface Endpoint {
   readonly open: boolean;
   /** Why it is not open, in words for an operator; `null` while open. */
   readonly reason: string | null;
+  /** The interface has one far end and resolves no neighbours (tunnels): no probe route is needed. */
+  readonly pointToPoint: boolean;
   /** The outgoing batch; the 40 bytes at the offset given by {@linkcode claim} are the caller's. */
   readonly tx: DataView;
   /**
@@ -54,7 +56,7 @@ export interface Receiver {
   datagram(endpoint: Endpoint, peer: number, bytes: DataView, offset: number, length: number): void;
   /** A datagram to `peer` could not be sent; `reason` is the field's word, e.g. `connection refused`. */
   sendFailed(endpoint: Endpoint, peer: number, reason: string): void;
-  /** The endpoint opened, or was lost (its `open` and `reason` say which). */
+  /** The endpoint opened, was lost (its `open` and `reason` say which), or its link came back up. */
   endpointChanged(endpoint: Endpoint): void;
 }
 
