@@ -142,7 +142,6 @@ export class NetlinkKernel implements Kernel {
   }
 
   async list(filter: RouteFilter): Promise<ListResult> {
-    this.counters.requests++;
     const result = await new Promise<ListResult>((settle) => this.#enqueue({ filter, settle }));
     if (!result.ok) this.counters.failures++;
     return result;
@@ -151,9 +150,7 @@ export class NetlinkKernel implements Kernel {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const { settle } of this.#queue.slice(this.#head)) {
-      settle({ ok: false, error: closedError });
-    }
+    for (const waiting of this.#queue.slice(this.#head)) this.#refuse(waiting, closedError);
     this.#queue = [];
     this.#head = 0;
     this.#dump.close();
@@ -161,17 +158,20 @@ export class NetlinkKernel implements Kernel {
     this.#socket[Symbol.dispose]();
   }
 
-  async #request(change: Change): Promise<KernelResult> {
-    this.counters.requests++;
-    const result = await new Promise<KernelResult>((settle) => this.#enqueue({ change, settle }));
-    if (!result.ok) this.counters.failures++;
-    return result;
+  #request(change: Change): Promise<KernelResult> {
+    return new Promise((settle) => this.#enqueue({ change, settle }));
   }
 
   #enqueue(waiting: WaitingChange | WaitingList): void {
-    if (this.#closed) return waiting.settle({ ok: false, error: closedError });
+    this.counters.requests++;
+    if (this.#closed) return this.#refuse(waiting, closedError);
     this.#queue.push(waiting);
     this.#schedule();
+  }
+
+  #refuse(waiting: WaitingChange | WaitingList, error: KernelError): void {
+    if ("change" in waiting) this.counters.failures++;
+    waiting.settle({ ok: false, error });
   }
 
   #schedule(): void {
@@ -217,7 +217,7 @@ export class NetlinkKernel implements Kernel {
         size += written;
         sent.push(waiting);
       } else {
-        waiting.settle({ ok: false, error: written });
+        this.#refuse(waiting, written);
       }
     }
     if (sent.length === 0) return;
@@ -225,7 +225,7 @@ export class NetlinkKernel implements Kernel {
     const refused = this.#socket.send(this.#messages, size);
     if (refused < 0) {
       const error = busyRequest(libnlText(refused));
-      for (const { settle } of sent) settle({ ok: false, error });
+      for (const waiting of sent) this.#refuse(waiting, error);
     } else {
       this.#receiveAnswers(first, sent);
     }
@@ -246,13 +246,19 @@ export class NetlinkKernel implements Kernel {
         if (message.kind !== "answer" || index >= sent.length || answered[index]) continue;
         answered[index] = 1;
         missing--;
-        sent[index].settle(resultOf(sent[index].change, message));
+        this.#settle(sent[index], message);
       }
     }
     if (missing === 0) return;
-    sent.forEach(({ settle }, index) => {
-      if (!answered[index]) settle({ ok: false, error: answerLost });
+    sent.forEach((waiting, index) => {
+      if (!answered[index]) this.#refuse(waiting, answerLost);
     });
+  }
+
+  #settle(waiting: WaitingChange, { errno: number, text }: AnswerMessage): void {
+    const there = number === errno.EEXIST && waiting.change.kind === "addRule";
+    if (number === 0 || there) waiting.settle(ok);
+    else this.#refuse(waiting, kernelError(number, errnoText(number), text));
   }
 
   /** Writes one request; answers its size, or why it cannot be written. */
@@ -313,10 +319,4 @@ export class NetlinkKernel implements Kernel {
     }
     throw new NetlinkError(-4, /* NLE_AGAIN */ "the kernel does not answer");
   }
-}
-
-function resultOf(change: Change, { errno: number, text }: AnswerMessage): KernelResult {
-  if (number === 0) return ok;
-  if (number === errno.EEXIST && change.kind === "addRule") return ok;
-  return { ok: false, error: kernelError(number, errnoText(number), text) };
 }
