@@ -1,7 +1,6 @@
 /** What settings mean for each other, routes aside. */
 import { formatDuration } from "./duration.ts";
-import { type Findings, valueAt } from "./findings.ts";
-import { describeValue, type KeyPath } from "./problem.ts";
+import type { Findings } from "./findings.ts";
 import type { ConfigValues } from "./schema.ts";
 import type { Draft } from "./validate.ts";
 
@@ -29,7 +28,7 @@ function checkAtLeastFloor(
   if (us === undefined || us >= floor) return;
   const path = ["liveness", key];
   findings.refuse(path, `at least liveness.min_tx_floor (${formatDuration(floor)})`, {
-    given: givenOrDefault(us, path, findings),
+    given: findings.givenOrDefault(path, formatDuration(us)),
   });
 }
 
@@ -45,42 +44,46 @@ function warnOfClamping(
   const range = `${formatDuration(floor)} to ${formatDuration(ceiling)}`;
   const path = ["liveness", key];
   findings.warn(path, `${range} (liveness.min_tx_floor to max_tx_ceil)`, {
-    given: givenOrDefault(us, path, findings),
+    given: findings.givenOrDefault(path, formatDuration(us)),
     remark: `${used} will be used`,
   });
-}
-
-/** A default is nowhere in the file: say that it is one. */
-function givenOrDefault(us: number, path: KeyPath, findings: Findings): string {
-  const written = valueAt(findings.source.data, path);
-  return written === undefined ? `${formatDuration(us)}, the default` : describeValue(written);
 }
 
 const KERNELS_OWN = new Set([0, 1, 2]);
 const SHARED = new Set([3, 4, 9, 16]);
 
-/** Routes of our protocol are ours to repair and remove; it must not be everybody's. */
-export function checkProtocol(protocol: number | undefined, findings: Findings): void {
-  if (protocol === undefined) return;
+/** Routes of our protocol are ours to repair and remove: it must not be everybody's. */
+export function checkProtocol(
+  protocol: number | undefined,
+  findings: Findings,
+): number | undefined {
+  if (protocol === undefined) return undefined;
   const path = ["kernel", "protocol"];
   if (KERNELS_OWN.has(protocol)) {
     findings.refuse(path, "a routing daemon's protocol, such as bgp", {
       remark: "the kernel gives this one to routes of its own",
     });
-  } else if (SHARED.has(protocol)) {
+    return undefined;
+  }
+  if (SHARED.has(protocol)) {
     findings.warn(path, "a protocol that no one else uses here, such as bgp", {
       remark: "administrators and address configuration add routes with this one",
     });
   }
+  return protocol;
 }
 
 /** Tables that rules of the kernel itself lead to, or whose content others own. */
 const SYSTEM_TABLES = new Set([0, 253, 254, 255]);
 
-/** The table of probe routes must hold nothing else. */
-export function checkProbeTable(table: number | undefined, findings: Findings): void {
-  if (table === undefined || !SYSTEM_TABLES.has(table)) return;
+/** The table of probe routes must hold nothing else; `undefined` when it cannot. */
+export function checkProbeTable(
+  table: number | undefined,
+  findings: Findings,
+): number | undefined {
+  if (table === undefined || !SYSTEM_TABLES.has(table)) return table;
   findings.refuse(["probe_path", "table"], "a table of its own, such as 44880", {
     remark: "every packet may take main, default and local; only probes may take this one",
   });
+  return undefined;
 }

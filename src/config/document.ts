@@ -19,6 +19,7 @@ import {
   type YAMLError,
   type YAMLMap,
 } from "yaml";
+import { findExcess, MAX_TOKENS } from "./excess.ts";
 import { type KeyPath, type Location, type Problem, unreadable } from "./problem.ts";
 
 /** A text that could be read, before anybody asks what it means. */
@@ -35,8 +36,8 @@ export type DocumentResult =
   | { readonly ok: true; readonly document: Document }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
-/** Values after the expansion of aliases; far above any real file, far below what hurts. */
-const MAX_VALUES = 1_000_000;
+/** Far more keys than any mapping of ours has: more is some other kind of file. */
+const MAX_KEYS = 1_000;
 
 /** One mistake in the syntax makes many of the lines below it look wrong. */
 const MAX_SYNTAX_PROBLEMS = 10;
@@ -58,6 +59,11 @@ export function parseYaml(text: string, file: string): DocumentResult {
     return { file, line: at.line, column: at.col };
   };
   try {
+    const excess = findExcess(text);
+    if (excess !== null) {
+      const place = { file, line: excess.line, column: null };
+      return { ok: false, problems: [unreadable(place, excess.message)] };
+    }
     const parsed = parseDocument(text, {
       lineCounter: lines,
       logLevel: "error",
@@ -165,8 +171,8 @@ class Walk {
     }
     const before = this.size;
     this.size += built.size;
-    if (before <= MAX_VALUES && this.size > MAX_VALUES) {
-      this.refuse(alias, `aliases expand to more than ${MAX_VALUES} values, the limit`);
+    if (before <= MAX_TOKENS && this.size > MAX_TOKENS) {
+      this.refuse(alias, `aliases expand to more than ${MAX_TOKENS} values, the limit`);
     }
     this.targets.set(alias, target);
     return built.value;
@@ -180,6 +186,11 @@ class Walk {
     const pairs = new Map<string, Pair>();
     const entries: Record<string, unknown> = {};
     this.pairs.set(node, pairs);
+    if (node.items.length > MAX_KEYS) {
+      const count = node.items.length;
+      this.refuse(node, `got a mapping of ${count} keys, expected at most ${MAX_KEYS}`);
+      return {};
+    }
     for (const pair of node.items) {
       const key = this.key(pair, pairs);
       const value = this.value(pair.value);

@@ -20,7 +20,11 @@ const NS_PER_UNIT: Readonly<Record<string, bigint>> = {
 };
 
 const TERM = /(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g;
-const WHOLE = /^(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/;
+const TERMS = "(?:(?:\\d+\\.?\\d*|\\.\\d+)(?:ns|us|µs|μs|ms|s|m|h))+";
+const WHOLE = new RegExp(`^${TERMS}$`);
+
+/** What a duration looks like, as a regular expression for the JSON Schema. */
+export const DURATION_PATTERN = `^\\+?(?:0|${TERMS})$`;
 
 /** Longer text is refused unread: it bounds the digits, and with them the arithmetic below. */
 const MAX_TEXT = 64;

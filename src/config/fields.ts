@@ -6,7 +6,7 @@
  */
 import ipaddr from "ipaddr.js";
 import * as v from "valibot";
-import { formatDuration, parseDuration } from "./duration.ts";
+import { DURATION_PATTERN, formatDuration, parseDuration } from "./duration.ts";
 
 /** Separates, in a message, what is allowed from a remark on what was given. */
 export const REMARK = "\n";
@@ -43,10 +43,13 @@ export function duration(description: string, bounds: { offMeans?: string; maxUs
   const { offMeans, maxUs } = bounds;
   const from = offMeans === undefined ? "above 0" : `of 0 (${offMeans})`;
   const expected = `a duration ${from} up to ${formatDuration(maxUs)}, such as 300ms or 1m30s`;
+  const base: v.GenericSchema<string | 0> = offMeans === undefined
+    ? v.string(expected)
+    : v.union([v.string(expected), v.literal(0)], expected);
   return v.pipe(
-    v.union([v.string(), v.number()], expected),
-    v.metadata({ description, examples: ["300ms", "1.5s", "1m30s"] }),
-    reading(expected, (given) => {
+    base,
+    v.metadata({ description, examples: ["300ms", "1.5s", "1m30s"], pattern: DURATION_PATTERN }),
+    reading(expected, (given: string | 0) => {
       const result = parseDuration(String(given));
       if (!result.ok) return { remark: `it ${result.reason}` };
       if (result.us === 0 && offMeans === undefined) return { remark: "0 would mean no interval" };
@@ -111,7 +114,7 @@ export function ipv4(description: string, example: string) {
 
 /** An IPv4 address that one host can have. */
 export function hostAddress(description: string, example: string) {
-  const expected = `an IPv4 address of one host, such as ${example}`;
+  const expected = `an IPv4 address such as ${example}`;
   return v.pipe(
     v.string(expected),
     v.ipv4(expected),

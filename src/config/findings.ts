@@ -67,6 +67,12 @@ export class Findings {
     return line === null ? file : `line ${line}`;
   }
 
+  /** A value as given, or the default that stands for it: that one is nowhere in the file. */
+  givenOrDefault(path: KeyPath, fallback: string): string {
+    const written = valueAt(this.source.data, path);
+    return written === undefined ? `${fallback}, the default` : describeValue(written);
+  }
+
   private finding(path: KeyPath, expected: string, options: FindingOptions): Problem {
     const given = options.given ?? describeValue(valueAt(this.source.data, path));
     return mismatch(this.source.locate(path), path, given, expected, options.remark);

@@ -16,6 +16,17 @@ export function jsonSchema(): Record<string, unknown> {
       valibotSchema.type === "object_with_rest"
         ? { ...jsonSchema, additionalProperties: false }
         : undefined,
+    overrideAction: ({ valibotAction, jsonSchema }) => withPattern(valibotAction, jsonSchema),
   });
   return { title: "livenessd configuration", ...schema };
+}
+
+/** Metadata may carry the `pattern` of a text that our own code reads; the converter leaves it out. */
+function withPattern<S extends object>(action: { type: string }, converted: S): S | undefined {
+  if (action.type !== "metadata" || !("metadata" in action)) return undefined;
+  const { metadata } = action;
+  if (typeof metadata !== "object" || metadata === null || !("pattern" in metadata)) {
+    return undefined;
+  }
+  return { ...converted, pattern: metadata.pattern };
 }

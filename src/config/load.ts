@@ -4,17 +4,17 @@
  * The steps: text to values (document), command line over them (overrides), each value by itself
  * (validate), names to numbers (resolve), values against each other (checks).
  */
-import { dirname, isAbsolute, join } from "node:path";
 import { checkLiveness, checkProbeTable, checkProtocol } from "./checks.ts";
 import type { Config, RouteConfig } from "./config.ts";
 import { type Document, parseYaml } from "./document.ts";
 import { Findings, inReadingOrder, type Source } from "./findings.ts";
-import type { Iproute2Names } from "./iproute2_names.ts";
+import type { Iproute2Names, NameTable } from "./iproute2_names.ts";
 import { applyOverrides, type Override } from "./overrides.ts";
-import { describeValue, type KeyPath, type Location, mismatch, type Problem } from "./problem.ts";
+import { type KeyPath, mismatch, type Problem } from "./problem.ts";
 import { isComplete, resolveName, resolveRoute, type RouteDraft } from "./resolve.ts";
 import { checkRoute, checkRoutesTogether, type RouteSurroundings } from "./route_checks.ts";
-import { configSchema, type ConfigValues, routeConfigSchema, routeSchema } from "./schema.ts";
+import { excludedByFile, type ReadFile } from "./route_config.ts";
+import { configSchema, type ConfigValues } from "./schema.ts";
 import { type Draft, validate } from "./validate.ts";
 
 /** What loading needs besides the text. */
@@ -26,13 +26,8 @@ export interface LoadOptions {
   /** `key.path=value` each, in order; they win over the file. */
   readonly overrides?: readonly string[];
   /** Reads the file that `route_config` names; without it that key is refused. */
-  readonly readFile?: (path: string) => TextResult;
+  readonly readFile?: ReadFile;
 }
-
-/** A file's text, or why there is none. */
-export type TextResult =
-  | { readonly ok: true; readonly text: string }
-  | { readonly ok: false; readonly problems: readonly Problem[] };
 
 export type LoadResult =
   | { readonly ok: true; readonly config: Config; readonly warnings: readonly Problem[] }
@@ -89,41 +84,25 @@ function startsWith(path: KeyPath, start: KeyPath): boolean {
 
 function understand(fileName: string, options: LoadOptions, findings: Findings): Config | null {
   const { values, draft } = validate(configSchema, findings);
-  const { names } = options;
-  const protocol = resolveName(
-    draft.kernel?.protocol,
-    names.protocols,
-    ["kernel", "protocol"],
+  const { names, programVersion } = options;
+  const number = (key: [string, string], table: NameTable, given: string | number | undefined) =>
+    resolveName(given, table, key, findings);
+  const protocol = checkProtocol(
+    number(["kernel", "protocol"], names.protocols, draft.kernel?.protocol),
     findings,
   );
-  const probeTable = resolveName(
-    draft.probe_path?.table,
-    names.tables,
-    ["probe_path", "table"],
+  const probeTable = checkProbeTable(
+    number(["probe_path", "table"], names.tables, draft.probe_path?.table),
     findings,
   );
   checkLiveness(draft.liveness ?? {}, findings);
-  checkProtocol(protocol, findings);
-  checkProbeTable(probeTable, findings);
-  const routes = understandRoutes(
-    draft,
-    names,
-    { bind: draft.liveness?.bind, probeTable },
-    findings,
-  );
-  const exclude = [
-    ...(draft.exclude ?? []),
-    ...excludedByFile(draft.route_config, fileName, options, findings),
-  ]
-    .filter((address) => address !== undefined);
+  const surroundings = { bind: draft.liveness?.bind, probeTable };
+  const routes = understandRoutes(draft, names, surroundings, findings).filter(isComplete);
+  const listed = (draft.exclude ?? []).filter((address) => address !== undefined);
+  const read = excludedByFile(draft.route_config, fileName, options.readFile, findings);
+  const exclude = [...new Set([...listed, ...read])];
   if (values === null || protocol === undefined || probeTable === undefined) return null;
-  return toConfig(values, {
-    protocol,
-    probeTable,
-    routes: routes.filter(isComplete),
-    exclude: [...new Set(exclude)],
-    programVersion: options.programVersion,
-  });
+  return toConfig(values, { protocol, probeTable, routes, exclude, programVersion });
 }
 
 function understandRoutes(
@@ -141,33 +120,6 @@ function understandRoutes(
   });
   checkRoutesTogether(drafts, pathOf, findings);
   return drafts;
-}
-
-/** The addresses of the reference's `{"exclude": [...]}`; JSON is YAML, so problems have places. */
-function excludedByFile(
-  path: string | undefined,
-  fileName: string,
-  { readFile }: LoadOptions,
-  findings: Findings,
-): readonly (string | undefined)[] {
-  if (path === undefined) return [];
-  if (readFile === undefined) {
-    findings.refuse(["route_config"], "no second file where only a text is read");
-    return [];
-  }
-  const file = isAbsolute(path) ? path : join(dirname(fileName), path);
-  const read = readFile(file);
-  const parsed = read.ok ? parseYaml(read.text, file) : read;
-  if (!parsed.ok) {
-    findings.refuse(["route_config"], "a readable file", { remark: "see the problems below" });
-    findings.add(parsed.problems);
-    return [];
-  }
-  const { document } = parsed;
-  const inner = new Findings(document);
-  const { draft } = validate(routeConfigSchema, inner);
-  findings.add(inner.problems);
-  return draft.exclude ?? [];
 }
 
 interface Resolved {
@@ -212,31 +164,4 @@ function toConfig(values: ConfigValues, resolved: Resolved): Config {
     api: { socket: api.socket, group: api.group ?? null },
     log: { level: log.level, format: log.format ?? null },
   };
-}
-
-/** What {@link parseRoute} needs besides the route. */
-export interface ParseRouteOptions extends Partial<RouteSurroundings> {
-  readonly names: Iproute2Names;
-  /** What stands in a problem's place of the file; `request` unless given. */
-  readonly origin?: string;
-}
-
-export type RouteResult =
-  | { readonly ok: true; readonly route: RouteConfig }
-  | { readonly ok: false; readonly problems: readonly Problem[] };
-
-/** Reads one route that came by the API: the keys and checks of an entry of `routes`. */
-export function parseRoute(value: unknown, options: ParseRouteOptions): RouteResult {
-  const place: Location = { file: options.origin ?? "request", line: null, column: null };
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    return { ok: false, problems: [mismatch(place, [], describeValue(value), "a JSON object")] };
-  }
-  const findings = new Findings({ data: value, locate: () => place });
-  const { draft } = validate(routeSchema, findings);
-  const route = resolveRoute(draft, [], options.names, findings);
-  checkRoute(route, [], { bind: options.bind, probeTable: options.probeTable }, findings);
-  if (findings.problems.length > 0 || !isComplete(route)) {
-    return { ok: false, problems: findings.problems };
-  }
-  return { ok: true, route };
 }

@@ -1,6 +1,7 @@
 /** Configuration files, from the file system. */
-import { loadConfig, type LoadOptions, type LoadResult, type TextResult } from "./load.ts";
+import { loadConfig, type LoadOptions, type LoadResult } from "./load.ts";
 import { type Location, mismatch, type Problem } from "./problem.ts";
+import type { TextResult } from "./route_config.ts";
 
 /** 8 MiB: room for tens of thousands of routes. */
 export const MAX_FILE_BYTES = 8 * 1024 * 1024;

@@ -39,6 +39,7 @@ export function checkRoute(
   }
   if (table !== undefined && table === probeTable) {
     findings.refuse(at("table"), `a table other than probe_path.table (${probeTable})`, {
+      given: findings.givenOrDefault(at("table"), String(table)),
       remark: "that one holds the probe routes alone",
     });
   }

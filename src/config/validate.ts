@@ -56,11 +56,13 @@ function expectation(schema: v.GenericSchema | undefined, issue: Issue): string 
   return v.safeParse(schema, undefined).issues?.[0]?.message ?? issue.message;
 }
 
-/** YAML reads `12` and `true` as no text; say so where the same in quotes would do. */
+/** YAML reads `12` and `true` as no text: say what the same in quotes would be. */
 function quotingHint(schema: v.GenericSchema | undefined, issue: Issue): string | undefined {
   if (schema === undefined || !["number", "boolean"].includes(typeof issue.input)) return undefined;
   const quoted = String(issue.input);
-  return v.safeParse(schema, quoted).success ? `quote it: ${JSON.stringify(quoted)}` : undefined;
+  const result = v.safeParse(schema, quoted);
+  if (result.success) return `quote it: ${JSON.stringify(quoted)}`;
+  return result.issues[0].message.split(REMARK)[1];
 }
 
 function explainUnknownKey(root: v.GenericSchema, path: KeyPath, findings: Findings): void {

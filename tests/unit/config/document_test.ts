@@ -1,0 +1,103 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { parseYaml } from "../../../src/config/document.ts";
+import { formatProblem } from "../../../src/config/problem.ts";
+
+function problems(text: string): string[] {
+  const result = parseYaml(text, "t.yaml");
+  assert(!result.ok, text.slice(0, 100));
+  return result.problems.map(formatProblem);
+}
+
+function document(text: string) {
+  const result = parseYaml(text, "t.yaml");
+  assert(result.ok, result.ok ? "" : formatProblem(result.problems[0]!));
+  return result.document;
+}
+
+Deno.test("every key and entry is found where it stands", () => {
+  const { data, locate, has } = bound(document("a: 1\nb:\n  - c: 2\n  - {d: &x {e: 3}, f: *x}\n"));
+  assertEquals(data, { a: 1, b: [{ c: 2 }, { d: { e: 3 }, f: { e: 3 } }] });
+  const at = (...path: (string | number)[]) => [locate(path).line, locate(path).column];
+  assertEquals(at("a"), [1, 1]);
+  assertEquals(at("b", 0, "c"), [3, 5]);
+  assertEquals(at("b", 1), [4, 5]);
+  assertEquals(at("b", 1, "d", "e"), [4, 13]);
+  assertEquals(at("b", 1, "f", "e"), [4, 13]); // through the alias
+  assertEquals(at("b", 1, "nowhere", 3), [4, 5]); // what holds it
+  assertEquals([has(["b", 1, "d"]), has(["b", 2]), has(["a", "x"])], [true, false, false]);
+});
+
+function bound(it: ReturnType<typeof document>) {
+  return { data: it.data, locate: it.locate.bind(it), has: it.has.bind(it) };
+}
+
+Deno.test("nothing but comments is no data", () => {
+  for (const text of ["", "\n\n", "# only\n  # comments\n", "---\n", "\ufeff"]) {
+    assertEquals(document(text).data, null);
+  }
+});
+
+Deno.test("mistakes in the syntax have a place", () => {
+  assertEquals(problems("a:\n\tb: 1\n"), [
+    "t.yaml:2:1: not valid YAML: got a tab as indentation, expected spaces",
+  ]);
+  assertStringIncludes(problems("a: [1\nb: 2\n")[0]!, "t.yaml:2:1: not valid YAML: Flow sequence");
+  assertEquals(problems("a: !secret x\n"), ["t.yaml:1:4: not valid YAML: Unresolved tag: !secret"]);
+  assertStringIncludes(problems("a: *b\n")[0]!, "t.yaml:1:4:");
+});
+
+Deno.test("a second document is refused where it begins", () => {
+  assertEquals(problems("a: 1\n---\nb: 2\n"), [
+    't.yaml:2:1: got a second document, expected one: remove the "---" line here and merge the two',
+  ]);
+});
+
+Deno.test("all duplicate keys are refused, each with the place of the first", () => {
+  assertEquals(problems('a: 1\nb: {c: 1, "c": 2}\na: 3\n1: x\n"1": y\n'), [
+    't.yaml:2:11: got the key "c" again, expected it once (line 2)',
+    't.yaml:3:1: got the key "a" again, expected it once (line 1)',
+    't.yaml:5:1: got the key "1" again, expected it once (line 4)',
+  ]);
+});
+
+Deno.test("keys that are no text, or that libraries hide, are refused", () => {
+  assertEquals(problems("? [a]\n: 1\n"), [
+    "t.yaml:1:3: got a key that is no text, expected the name of a setting",
+  ]);
+  for (const key of ["__proto__", "constructor", "prototype"]) {
+    assertEquals(problems(`${key}: 1\n`), [
+      `t.yaml:1:1: got the key "${key}", which is no setting`,
+    ]);
+  }
+});
+
+Deno.test("aliases that expand without bound are refused at once", () => {
+  const letters = [..."abcdefghij"];
+  const bomb = letters.map((name, index) => {
+    const inner = index === 0 ? "x" : `*${letters[index - 1]}`;
+    return `${name}: &${name} [${Array(10).fill(inner).join(", ")}]\n`;
+  }).join("");
+  assertStringIncludes(problems(bomb)[0]!, "aliases expand to more than 1000000 values, the limit");
+  assertStringIncludes(problems("a: &x [*x]\n")[0]!, "contains it");
+});
+
+Deno.test("ten thousand aliases of one address are no bomb", () => {
+  const text = `a: &gw 10.0.0.2\nb: [${"*gw, ".repeat(10_000)}]\n`;
+  assertEquals((document(text).data as { b: string[] }).b.length, 10_000);
+});
+
+Deno.test("nesting and number of values are bounded before anything is built", () => {
+  const deep = ": lists and mappings are nested too deeply, the limit is 64";
+  assertEquals(problems("[".repeat(5_000_000)), [`t.yaml:1${deep}`]);
+  assertEquals(problems("a:\n" + "- ".repeat(5_000_000)), [`t.yaml:2${deep}`]);
+  const [many] = problems("- x\n".repeat(2_000_000));
+  assertEquals(many, "t.yaml:500001: got more than 1000000 words and signs, the limit");
+  assertStringIncludes(problems(indented(5_000))[0]!, "nested too deeply");
+  const keys = Array.from({ length: 1_001 }, (_, index) => `k${index}: 1\n`).join("");
+  assertEquals(problems(keys), ["t.yaml:1:1: got a mapping of 1001 keys, expected at most 1000"]);
+});
+
+/** Mappings inside each other, a line and a space of indentation each. */
+function indented(levels: number): string {
+  return Array.from({ length: levels }, (_, level) => `${" ".repeat(level)}a:\n`).join("");
+}
