@@ -40,6 +40,7 @@ const interfaces: readonly string[] = [
   "src/manager/manager_api.ts",
   "src/manager/snapshot.ts",
   "src/transport/transport.ts",
+  "src/transport/address.ts",
 ];
 
 /** Records that all parts hand around: their types may be named everywhere but in the bottom rooms. */
