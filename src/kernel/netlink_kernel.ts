@@ -46,7 +46,7 @@ export { MissingCapability } from "./capability.ts";
 const SLICE = 64;
 
 /** Room for the answers to a slice; each takes the kernel less than 1 KiB of it. */
-const SOCKET_BUFFER = 1 << 20;
+const ANSWER_BUFFER = 1 << 20;
 
 /** Larger than any answer: with NETLINK_CAP_ACK it does not repeat the request. */
 const ANSWER_SIZE = 4096;
@@ -74,6 +74,8 @@ interface WaitingList {
 export interface NetlinkKernelOptions {
   /** Lets the kernel filter lists where it can (the default); tests compare with its refusal. */
   readonly strictCheck?: boolean;
+  /** Room for answers in bytes, 1 MiB unless told; a test makes them overrun it. */
+  readonly answerBuffer?: number;
 }
 
 /** {@linkcode Kernel} over rtnetlink. Nothing of it keeps the event loop alive once all is answered. */
@@ -100,8 +102,8 @@ export class NetlinkKernel implements Kernel {
   #scheduled = false;
   #closed = false;
 
-  private constructor({ strictCheck = true }: NetlinkKernelOptions) {
-    this.#socket = new NetlinkSocket({ bufferSize: SOCKET_BUFFER });
+  private constructor({ strictCheck = true, answerBuffer = ANSWER_BUFFER }: NetlinkKernelOptions) {
+    this.#socket = new NetlinkSocket({ bufferSize: answerBuffer });
     this.#writer = new RequestWriter();
     this.#dump = new RouteDump(this.#writer, this.counters, strictCheck);
   }

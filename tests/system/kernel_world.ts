@@ -29,6 +29,7 @@ export async function report(
     "run",
     "-A",
     "--no-prompt",
+    "--v8-flags=--expose-gc",
     program.pathname,
     ...args,
   ]);
