@@ -209,14 +209,14 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
     return { ok: true };
   }
 
-  routes(): RouteSnapshot[] {
+  *routes(): Iterable<RouteSnapshot> {
     const wall = wallTime(this.clock);
-    return Array.from(this.book.wanted(), (entry) => routeSnapshot(entry, wall));
+    for (const entry of this.book.wanted()) yield routeSnapshot(entry, wall);
   }
 
-  sessions(): SessionSnapshot[] {
+  *sessions(): Iterable<SessionSnapshot> {
     const wall = wallTime(this.clock);
-    return Array.from(this.table.sessions(), (entry) => sessionSnapshot(entry, wall));
+    for (const entry of this.table.sessions()) yield sessionSnapshot(entry, wall);
   }
 
   counts(): ManagerCounts {

@@ -30,8 +30,9 @@ export interface ManagerApi {
   withdraw(key: RouteKeyParts): Promise<Outcome>;
   /** Takes a session administratively down, or up again. */
   setAdmin(key: SessionKeyParts, state: "down" | "up"): Outcome;
-  routes(): RouteSnapshot[];
-  sessions(): SessionSnapshot[];
+  /** Made one by one as they are taken: tens of thousands at once would hold the loop up. */
+  routes(): Iterable<RouteSnapshot>;
+  sessions(): Iterable<SessionSnapshot>;
   /** Numbers for `status`: cheap, constant time in the number of sessions. */
   counts(): ManagerCounts;
 }

@@ -1,0 +1,193 @@
+/**
+ * The daemon's wiring: the parts over the four seams, the API over the parts. Real seams come from
+ * run.ts; nothing here knows which they are.
+ */
+import { type ApiContext, pauseForLoop } from "../api/context.ts";
+import { controlHandler, observingHandler } from "../api/handler.ts";
+import { type ApiServer, serveTcp, serveUnix } from "../api/server.ts";
+import type { Config } from "../config/config.ts";
+import type { Iproute2Names } from "../config/iproute2_names.ts";
+import { parseRoute } from "../config/parse_route.ts";
+import { formatProblem } from "../config/problem.ts";
+import type { Kernel, ListResult } from "../kernel/kernel.ts";
+import { Manager } from "../manager/manager.ts";
+import { EventLog } from "../observe/event_log.ts";
+import { HANDLING_BOUNDS, Histogram, WAIT_BOUNDS } from "../observe/histogram.ts";
+import type { Logger } from "../observe/log.ts";
+import { LoopLag } from "../observe/loop_lag.ts";
+import { Metrics } from "../observe/metrics.ts";
+import { readProcess } from "../observe/process_metrics.ts";
+import type { Clock } from "../scheduler/clock.ts";
+import type { Random } from "../scheduler/random.ts";
+import type { Transport } from "../transport/transport.ts";
+import type { FailureSources } from "./failures.ts";
+import { metricsSource } from "./metrics_adapter.ts";
+import { statusSource } from "./status_adapter.ts";
+import { VERSION } from "./version.ts";
+
+export interface DaemonSeams {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly transport: Transport;
+  readonly kernel: Kernel;
+  readonly logger: Logger;
+  readonly logLinesLost: () => number;
+  readonly names: Iproute2Names;
+}
+
+export class Daemon {
+  readonly manager: Manager;
+  readonly events: EventLog;
+  readonly #config: Config;
+  readonly #seams: DaemonSeams;
+  readonly #context: ApiContext;
+  readonly #servers: ApiServer[] = [];
+  #started = false;
+  #internalErrors = 0;
+
+  constructor(config: Config, seams: DaemonSeams) {
+    const { clock, transport, kernel, logger } = seams;
+    const lag = new LoopLag();
+    this.#config = config;
+    this.#seams = seams;
+    this.events = new EventLog({
+      wall: () => clock.wall(),
+      write: (event) => logger.event(event),
+    });
+    this.manager = new Manager({
+      ...seams,
+      mode: config.mode,
+      liveness: config.liveness,
+      protocol: config.kernel.protocol,
+      reconcileIntervalUs: config.kernel.reconcileIntervalUs,
+      probePath: config.probePath,
+      exclude: config.exclude,
+      report: this.events.report,
+      histogram: (kind) => new Histogram(kind === "wait" ? WAIT_BOUNDS : HANDLING_BOUNDS),
+      lag,
+    });
+    const failures: FailureSources = {
+      manager: this.manager,
+      kernel,
+      logLinesLost: seams.logLinesLost,
+      internalErrors: () => this.#internalErrors,
+    };
+    const status = statusSource({
+      config,
+      manager: this.manager,
+      transport,
+      lag,
+      failures,
+      wall: () => clock.wall(),
+      started: () => this.#started,
+    });
+    const metrics = new Metrics({
+      source: metricsSource(this.manager, kernel, lag, failures),
+      peerMetrics: config.metrics.peerMetrics,
+      build: { version: VERSION, deno: Deno.version.deno, v8: Deno.version.v8 },
+      process: readProcess,
+    });
+    this.#context = {
+      manager: this.manager,
+      status,
+      events: this.events,
+      metrics,
+      parseRoute: (input) => this.#parseRoute(input),
+      tableNumber: (text) => seams.names.tables.numberOf(text) ?? tableFromDigits(text),
+      kernelRoutes: () => this.#kernelRoutes(),
+      pause: pauseForLoop,
+      onError: (error) => this.internalError(error),
+    };
+  }
+
+  /**
+   * Opens the API first, so that a second daemon is refused before it touches the kernel; then the
+   * probes' way, the routes of the configuration, and the loop.
+   *
+   * @throws {Error} with a message for the operator, when the API or the metrics cannot be served
+   */
+  async start(): Promise<void> {
+    const { api, metrics, routes } = this.#config;
+    this.#servers.push(await serveUnix(api.socket, api.group, controlHandler(this.#context)));
+    if (metrics.listen !== null) {
+      const { hostname, port } = metrics.listen;
+      this.#servers.push(serveTcp(hostname, port, observingHandler(this.#context)));
+    }
+    this.#announce();
+    for (const route of routes) this.manager.register(route, "config");
+    await this.manager.start();
+    this.#started = true;
+  }
+
+  /** Ends in order; see {@linkcode Manager.stop}. */
+  async stop(): Promise<void> {
+    const { onShutdown } = this.#config.kernel;
+    this.events.report("daemon_stopping", { message: `routes: ${onShutdown}` });
+    await this.manager.stop(onShutdown);
+    await this.closeServers();
+  }
+
+  async closeServers(): Promise<void> {
+    await Promise.all(this.#servers.splice(0).map((server) => server.close()));
+  }
+
+  /** Something that nothing caught: logged, counted, survived. */
+  internalError(error: unknown): void {
+    this.#internalErrors++;
+    const text = error instanceof Error ? error.stack ?? error.message : String(error);
+    this.#seams.logger.error("internal error", { error: text });
+  }
+
+  /** Logs what `status` shows in a line (SIGUSR2). */
+  logStatus(): void {
+    const { status } = this.#context;
+    const { sessions, routes, loop } = status.status();
+    this.#seams.logger.info("status", {
+      up: sessions.up,
+      init: sessions.init,
+      down: sessions.down,
+      admin_down: sessions.admin_down,
+      routes_wanted: routes.wanted,
+      routes_installed: routes.installed,
+      loop_mode: loop.mode,
+      loop_lag_max_us: loop.lag_max_us,
+    });
+  }
+
+  #announce(): void {
+    const { kernel, api, mode, routes } = this.#config;
+    const interval = kernel.reconcileIntervalUs;
+    this.#seams.logger.info(`livenessd ${VERSION} starts`, {
+      mode,
+      transport: this.#seams.transport.mode,
+      routes: routes.length,
+      reconcile: interval > 0 ? `every ${interval / 1e6} s` : "disabled",
+      socket: api.socket,
+      metrics: this.#servers[1]?.address ?? "off",
+    });
+    this.events.report("daemon_started", { message: `version ${VERSION}` });
+  }
+
+  #parseRoute(input: unknown): ReturnType<ApiContext["parseRoute"]> {
+    const { liveness, probePath } = this.#config;
+    const parsed = parseRoute(input, {
+      names: this.#seams.names,
+      bind: liveness.bind,
+      probeTable: probePath.table,
+    });
+    return parsed.ok ? parsed : { ok: false, problems: parsed.problems.map(formatProblem) };
+  }
+
+  async #kernelRoutes(): Promise<ListResult> {
+    const { protocol } = this.#config.kernel;
+    const { table } = this.#config.probePath;
+    const listed = await this.#seams.kernel.list({ protocol });
+    if (!listed.ok) return listed;
+    return { ok: true, routes: listed.routes.filter((route) => route.table !== table) };
+  }
+}
+
+function tableFromDigits(text: string): number | undefined {
+  const number = Number(text);
+  return /^\d+$/.test(text) && number <= 0xffff_ffff ? number : undefined;
+}
