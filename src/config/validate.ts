@@ -25,7 +25,7 @@ export function validate<S extends v.GenericSchema>(
   schema: S,
   findings: Findings,
 ): Validation<v.InferOutput<S>> {
-  const result = v.safeParse(schema, findings.source.data);
+  const result = v.safeParse(schema, withoutMisplacedLists(schema, findings.source.data));
   if (result.success) {
     return { values: result.output, draft: result.output as Draft<v.InferOutput<S>> };
   }
@@ -37,6 +37,20 @@ export function validate<S extends v.GenericSchema>(
     remove(root, ["draft", ...path]);
   }
   return { values: null, draft: (root.draft ?? {}) as Draft<v.InferOutput<S>> };
+}
+
+/** The library takes a list for a mapping with the keys 0, 1, …; give it what it takes for neither. */
+function withoutMisplacedLists(schema: v.GenericSchema | undefined, data: unknown): unknown {
+  const { entries, item } = schema === undefined ? {} as Partial<Inner> : unwrap(schema);
+  if (typeof data !== "object" || data === null) return data;
+  if (Array.isArray(data)) {
+    if (entries !== undefined) return NaN;
+    return item === undefined ? data : data.map((each) => withoutMisplacedLists(item, each));
+  }
+  if (entries === undefined) return data;
+  return Object.fromEntries(
+    Object.entries(data).map(([key, each]) => [key, withoutMisplacedLists(entries[key], each)]),
+  );
 }
 
 function pathOf(issue: Issue): KeyPath {
