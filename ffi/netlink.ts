@@ -325,6 +325,7 @@ class RouteTemplate implements Disposable {
   readonly #src: Deno.PointerObject | null;
   readonly #bytes = new Uint8Array(4);
   readonly #view = new DataView(this.#bytes.buffer);
+  #filled: RouteNumbers | null = null;
 
   constructor(lib: Libnl, sourced: boolean) {
     this.#lib = lib;
@@ -341,16 +342,27 @@ class RouteTemplate implements Disposable {
     route.rtnl_route_add_nexthop(this.#route, this.#nexthop); // The route owns it from here on.
   }
 
+  /** Writes what differs from the request before: in a batch that is little but the destination. */
   fill(numbers: RouteNumbers): Deno.PointerObject {
     const { core, route } = this.#lib;
-    route.rtnl_route_set_table(this.#route, numbers.table);
-    route.rtnl_route_set_protocol(this.#route, numbers.protocol);
-    route.rtnl_route_set_priority(this.#route, numbers.metric);
-    route.rtnl_route_nh_set_ifindex(this.#nexthop, numbers.ifindex);
-    this.#set(this.#dst, numbers.dst);
-    core.nl_addr_set_prefixlen(this.#dst, numbers.prefixLength);
-    this.#set(this.#via, numbers.via);
-    if (this.#src !== null) this.#set(this.#src, numbers.src ?? 0);
+    const last = this.#filled;
+    if (numbers.table !== last?.table) route.rtnl_route_set_table(this.#route, numbers.table);
+    if (numbers.protocol !== last?.protocol) {
+      route.rtnl_route_set_protocol(this.#route, numbers.protocol);
+    }
+    if (numbers.metric !== last?.metric) {
+      route.rtnl_route_set_priority(this.#route, numbers.metric);
+    }
+    if (numbers.ifindex !== last?.ifindex) {
+      route.rtnl_route_nh_set_ifindex(this.#nexthop, numbers.ifindex);
+    }
+    if (numbers.dst !== last?.dst) this.#set(this.#dst, numbers.dst);
+    if (numbers.prefixLength !== last?.prefixLength) {
+      core.nl_addr_set_prefixlen(this.#dst, numbers.prefixLength);
+    }
+    if (numbers.via !== last?.via) this.#set(this.#via, numbers.via);
+    if (this.#src !== null && numbers.src !== last?.src) this.#set(this.#src, numbers.src ?? 0);
+    this.#filled = numbers;
     return this.#route;
   }
 

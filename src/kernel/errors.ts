@@ -6,6 +6,7 @@ export const errno = {
   ENOENT: 2,
   ESRCH: 3,
   EINTR: 4,
+  EIO: 5,
   EAGAIN: 11,
   ENOMEM: 12,
   EACCES: 13,

@@ -52,13 +52,17 @@ const ok: KernelResult = { ok: true };
 const injected: Record<KernelErrorCode, KernelError> = {
   exists: kernelError(errno.EEXIST, "Object exists"),
   not_found: kernelError(errno.ESRCH, "Object not found"),
-  unreachable: kernelError(errno.ENETUNREACH, "Unspecific failure"),
+  unreachable: kernelError(
+    errno.ENETUNREACH,
+    "Unspecific failure (errno 101)",
+    "Nexthop has invalid gateway",
+  ),
   no_device: kernelError(errno.ENODEV, "No such device"),
   permission: kernelError(errno.EPERM, "Operation not permitted"),
   invalid: kernelError(errno.EINVAL, "Invalid input data or parameter"),
   busy: kernelError(errno.ENOBUFS, "Out of memory"),
   closed: closedError,
-  other: kernelError(5, "Unspecific failure"),
+  other: kernelError(errno.EIO, "Unspecific failure (errno 5)"),
 };
 
 /** A routing table and its rules in memory, behind the same interface as the kernel's. */

@@ -18,10 +18,12 @@ export interface ContractReport {
 
 async function clear(): Promise<void> {
   const kernel = NetlinkKernel.open();
-  const all = await kernel.list({ protocol: ours });
-  if (!all.ok) throw new Error(all.error.text);
-  for (const { via, ...rest } of all.routes) {
-    if (via !== null) await kernel.delete({ ...rest, via, dev: null });
+  for (const protocol of [ours, 99]) {
+    const all = await kernel.list({ protocol });
+    if (!all.ok) throw new Error(all.error.text);
+    for (const { via, ...rest } of all.routes) {
+      if (via !== null) await kernel.delete({ ...rest, via, dev: null });
+    }
   }
   kernel.close();
 }
