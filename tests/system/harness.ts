@@ -238,6 +238,26 @@ export class Daemon implements AsyncDisposable {
     return JSON.parse(stdout);
   }
 
+  /**
+   * The sum of a metric's samples whose labels contain `labels`; 0 when there are none.
+   * The name goes without the prefix `doublezero_liveness_`.
+   */
+  async metric(name: string, labels = ""): Promise<number> {
+    const text = await this.get("/metrics");
+    return text.split("\n")
+      .filter((line) => line.startsWith(`doublezero_liveness_${name}{`) && line.includes(labels))
+      .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" ") + 1)), 0);
+  }
+
+  /** The body of `GET path` on the control socket. Throws when the answer is no success. */
+  async get(path: string): Promise<string> {
+    using client = Deno.createHttpClient({ proxy: { transport: "unix", path: this.socket } });
+    const response = await fetch(`http://localhost${path}`, { client });
+    const body = await response.text();
+    if (!response.ok) throw new Error(`GET ${path}: ${response.status}: ${body}`);
+    return body;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill();
   }
