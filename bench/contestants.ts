@@ -45,7 +45,7 @@ export const ROUTE_PROTOCOL = "bgp";
 
 export const contestants = {
   livenessd: livenessd("livenessd", {}),
-  plain: livenessd("livenessd, plain receive()/send()", { LIVENESSD_PLAIN_UDP: "1" }),
+  plain: livenessd("livenessd, unbatched", { LIVENESSD_PLAIN_UDP: "1" }),
   bird: {
     name: "BIRD 2 bfd",
     port: BFD_MULTIHOP_PORT,

@@ -71,7 +71,7 @@ export function table(rounds: Rounds): string {
   const out = new Table({
     head: ["", "CPU ms/s", "× BIRD", "× floor", "sent/s", "all up after", "down", "RSS MB"],
     colAligns: ["left", "right", "right", "right", "right", "right", "right", "right"],
-    style: { head: [], border: [] },
+    style: { head: [], border: [], compact: true },
   });
   const cpu = (key: ContestantKey) => rounds[key]?.map((run) => run.cpuMsPerS);
   const against = (own: number[], other: number[] | undefined) =>

@@ -315,7 +315,7 @@ function conclude(outcomes: readonly Outcome[]): boolean {
   const table = new Table({
     head: ["step", "took", "should", "verdict"],
     colAligns: ["left", "right", "right", "left"],
-    style: { head: [], border: [] },
+    style: { head: [], border: [], compact: true },
   });
   const seconds = (ms: number) => `${(ms / 1000).toFixed(2)} s`;
   const inTime = ({ tookMs, shouldMs }: Outcome) => tookMs !== null && tookMs <= shouldMs;
