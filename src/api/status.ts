@@ -55,9 +55,9 @@ export interface Status {
   readonly endpoints: readonly EndpointStatus[];
   readonly reconciler: ReconcilerStatus;
   readonly loop: {
-    /** The latest that the loop was since the start. */
     /** What starts a turn: each arriving packet (`wakeup`), or a tick of 5 ms (`tick`), by load. */
     readonly mode: "wakeup" | "tick";
+    /** The latest that the loop was since the start. */
     readonly lag_max_us: number;
   };
 }

@@ -5,10 +5,20 @@ export class SocketError extends Error {
   override readonly name = "SocketError";
 }
 
+/**
+ * Connects to the socket and leaves again.
+ * @throws {Deno.errors.NotFound} when there is no such file
+ * @throws {Deno.errors.ConnectionRefused} when nobody serves it
+ * @throws {Deno.errors.PermissionDenied} when this user may not use it
+ */
+export async function tryConnect(path: string): Promise<void> {
+  (await Deno.connect({ transport: "unix", path })).close();
+}
+
 /** Whether a daemon answers at the path. A socket that nobody serves is stale. */
-export async function answersAt(path: string): Promise<boolean> {
+async function answersAt(path: string): Promise<boolean> {
   try {
-    (await Deno.connect({ transport: "unix", path })).close();
+    await tryConnect(path);
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.ConnectionRefused) return false;

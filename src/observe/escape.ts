@@ -12,3 +12,14 @@ export function escapeControls(text: string): string {
       : `\\u${code.toString(16).padStart(4, "0")}`;
   });
 }
+
+/**
+ * Makes JSON text safe to print without changing what it says. JSON escapes C0 controls itself, and the
+ * others can stand in strings only, where `\uNNNN` means the same.
+ */
+export function escapeJsonControls(json: string): string {
+  return json.replace(
+    UNSAFE,
+    (char) => char < " " ? char : `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}

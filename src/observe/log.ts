@@ -1,6 +1,6 @@
 import { bold, dim, red, yellow } from "@std/fmt/colors";
 import type { LogFormat, LogLevel } from "../config/config.ts";
-import { escapeControls } from "./escape.ts";
+import { escapeControls, escapeJsonControls } from "./escape.ts";
 import type { Event } from "./event.ts";
 import { describeEvent, levelOf } from "./event_text.ts";
 import { Suppressor } from "./suppressor.ts";
@@ -114,7 +114,8 @@ export function defaultFormat(terminal: boolean): LogFormat {
 }
 
 function jsonLine({ level, time, record }: Line, suppressed: number): string {
-  return JSON.stringify({ time, level, ...record, ...(suppressed > 0 ? { suppressed } : {}) });
+  const held = suppressed > 0 ? { suppressed } : {};
+  return escapeJsonControls(JSON.stringify({ time, level, ...record, ...held }));
 }
 
 function textLine(line: Line, suppressed: number, color: boolean): string {

@@ -250,10 +250,7 @@ function* ownFamilies(source: MetricsSource): Iterable<Family> {
   const counter = (name: string, help: string, value: number) =>
     single(`livenessd_${name}_total`, "counter", help, value);
   yield counter("kernel_requests", "Requests to the kernel's routing table.", kernel.requests);
-  yield counter("kernel_failures", "Requests that the kernel refused.", kernel.failures);
   yield counter("kernel_dumps", "Listings of the kernel's routes.", kernel.dumps);
-  yield counter("kernel_unreadable", "Kernel messages that could not be read.", kernel.unreadable);
-  yield counter("kernel_overruns", "Overruns of the netlink receive queue.", kernel.overruns);
   for (const { name, help, value } of source.extra()) yield counter(name, help, value);
 }
 

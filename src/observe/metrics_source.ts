@@ -78,11 +78,11 @@ export interface MetricsSource {
   totals(): TotalMetrics;
   /** Read only when peer metrics are on. May be lazy: it is taken a slice at a time. */
   peers(): Iterable<PeerMetrics>;
-  readonly kernel: KernelCounters;
+  readonly kernel: Pick<KernelCounters, "requests" | "dumps">;
   /** How late the loop was, see `LoopLag`. */
   readonly loopLag: HistogramData;
   /** Maximum loop lag since the last call, in seconds. */
   takeLagMax(): number;
-  /** Counters without labels of our own, exported as `livenessd_NAME_total`; NAME is snake_case. */
+  /** Counters without labels, failures of every kind among them: `livenessd_NAME_total`, NAME in snake_case. */
   extra(): Iterable<{ readonly name: string; readonly help: string; readonly value: number }>;
 }
