@@ -165,9 +165,12 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
    * removed. Resolves when the kernel has answered.
    */
   async stop(onShutdown: "keep" | "withdraw"): Promise<void> {
-    this.loop.stop();
+    this.#maintenance.stop();
+    this.#sweeps.stop();
     this.#sayGoodbye();
+    // The loop goes on meanwhile: removals that the kernel refuses are tried again by its timers.
     if (onShutdown === "withdraw") await this.book.withdrawAll();
+    this.loop.stop();
     await this.probePath.stop();
   }
 
@@ -326,7 +329,7 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
       ? session.convDownStartUs
       : UNSET;
     if (to === State.Up) session.convUpStartUs = UNSET;
-    if (to <= State.Down) session.convDownStartUs = UNSET;
+    if (to <= State.Down) session.convDownStartUs = session.convUpStartUs = UNSET;
     if (startedAt === UNSET) return null;
     const took = Math.max(0, this.loop.now - startedAt);
     (to === State.Up ? end.convergenceToUp : end.convergenceToDown).observe(took / 1e6);
@@ -392,6 +395,7 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
     const now = this.clock.now();
     for (const entry of this.table.sessions()) {
       if (entry.session.adminDown(now) !== null) entry.transmit(now);
+      entry.keepStill();
     }
     this.#options.transport.flush();
   }

@@ -59,6 +59,8 @@ export class RouteEntry implements TimerOwner {
   remark: string | null = null;
 
   #busy = false;
+  /** The claim was given up while a request was under way. */
+  #forgotten = false;
   #desiredSince: number;
   #cause: InstallCause = "policy";
   #retryTimer: TimerId | null = null;
@@ -98,8 +100,9 @@ export class RouteEntry implements TimerOwner {
     this.#pursue();
   }
 
-  /** Gives up the claim and leaves the kernel as it is. */
+  /** Gives up the claim and leaves the kernel as it is, or as a request under way makes it. */
   forget(): void {
+    this.#forgotten = this.#busy;
     this.desired = false;
     this.#believe(false);
     this.#cancelRetry();
@@ -164,6 +167,7 @@ export class RouteEntry implements TimerOwner {
 
   #afterReplace(result: KernelResult): void {
     this.#busy = false;
+    if (this.#takeForgotten()) return this.#pursue();
     if (!result.ok) return this.#afterFailure("install", result.error, INSTALL_BACKOFF);
     this.#confirm(true);
     this.installs++;
@@ -175,6 +179,7 @@ export class RouteEntry implements TimerOwner {
 
   #afterDelete(result: KernelResult): void {
     this.#busy = false;
+    if (this.#takeForgotten()) return this.#pursue();
     if (!result.ok && result.error.code !== "not_found") {
       return this.#afterFailure("uninstall", result.error, UNINSTALL_BACKOFF);
     }
@@ -182,6 +187,13 @@ export class RouteEntry implements TimerOwner {
     this.withdraws++;
     this.context.uninstalled(this, this.changedAt - this.#desiredSince);
     this.#pursue();
+  }
+
+  /** An answer to a request from before {@linkcode forget} says nothing about what is wanted since. */
+  #takeForgotten(): boolean {
+    const forgotten = this.#forgotten;
+    this.#forgotten = false;
+    return forgotten;
   }
 
   #confirm(present: boolean): void {

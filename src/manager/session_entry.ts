@@ -140,6 +140,11 @@ export class SessionEntry implements TimerOwner {
     return true;
   }
 
+  /** Takes back the pending transmission: nothing is sent until something changes. */
+  keepStill(): void {
+    this.context.wheel.cancel(this.#txTimer);
+  }
+
   #transmitDue(now: number): void {
     const { session, context } = this;
     if (session.state === State.Down && session.backoffFactor >= RENEW_PROBE_FACTOR) {

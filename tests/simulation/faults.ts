@@ -223,12 +223,12 @@ function adminDown(world: World, random: SeededRandom): Undo | null {
   const peer = random.pick(world.peersOf(machine));
   const session = { dev: DEV, src: machine.address, peer: peer.address };
   const { process } = machine;
-  if (process === null || process.stopping || process.adminDown.has(peer.address)) return null;
+  if (process === null || !machine.talksTo(peer.address)) return null;
   process.adminDown.add(peer.address);
   process.command(() => process.daemon.manager.setAdmin(session, "down"));
   const end = () => {
-    process.adminDown.delete(peer.address);
-    if (machine.process !== process) return;
+    // The word holds for the session: it is forgotten with its last route.
+    if (!process.adminDown.delete(peer.address) || machine.process !== process) return;
     process.command(() => process.daemon.manager.setAdmin(session, "up"));
   };
   return { what: `${machine.index}: ${peer.address}`, end };
@@ -241,6 +241,9 @@ function withdrawRoute(world: World, random: SeededRandom): Undo | null {
   if (machine.routes.length === 0 || process === null || process.stopping) return null;
   const route = random.pick(machine.routes);
   machine.routes = machine.routes.filter((other) => other !== route);
+  if (machine.routes.every((other) => other.probe !== route.probe)) {
+    process.adminDown.delete(route.probe);
+  }
   world.referee.changed(machine, route, false);
   process.command(() => process.daemon.manager.withdraw(route));
   const end = () => {

@@ -4,10 +4,11 @@ import type { KernelErrorCode } from "../../src/kernel/kernel.ts";
 import { MemoryKernel, type MemoryRequest } from "../../src/kernel/memory_kernel.ts";
 import type { EventDetails, EventKind } from "../../src/observe/event.ts";
 import { type SimulatedDaemon, startDaemon } from "./daemon.ts";
-import { type Host, parseAddress, SimulatedTransport } from "./network.ts";
+import { type Host, parseAddress } from "./network.ts";
 import { type KernelLie, ProcessKernel } from "./process_kernel.ts";
 import type { SeededRandom } from "./random.ts";
 import { type EventQueue, SimulatedClock } from "./time.ts";
+import { SimulatedTransport } from "./transport.ts";
 
 /** The interface that every machine has. */
 export const DEV = "tun0";

@@ -133,7 +133,7 @@ export class Referee {
     for (const { machine } of this.#charges) {
       const manager = machine.process?.daemon.manager;
       if (manager === undefined) this.#fail(`machine ${machine.index} runs no daemon`);
-      const routes = manager.routes();
+      const routes = [...manager.routes()];
       for (const route of routes) {
         const { dst, table, installed, desired } = route;
         const name = `route ${dst} table ${table} on machine ${machine.index}`;
@@ -162,7 +162,7 @@ export class Referee {
       );
     }
     for (const state of ["admin_down", "down", "init", "up"] as const) {
-      const there = manager.sessions().filter((session) => session.state === state).length;
+      const there = [...manager.sessions()].filter((session) => session.state === state).length;
       if (counts.sessions[state] === there) continue;
       this.#fail(
         `machine ${machine.index} counts ${counts.sessions[state]} sessions ${state} of ${there}`,
@@ -235,7 +235,7 @@ export class Referee {
       kernelTroubledAt + (left ? interval : UNINSTALL_RETRY_MAX_US),
     );
     const deadline = watched.wanted
-      ? Math.min(this.#deafDeadline(path, settled), this.#muteDeadline(path, settled))
+      ? Math.min(this.#deafDeadline(path, settled), this.#muteDeadline(watched, settled))
       : process.startedAt > watched.changedAt
       ? NEVER // A route that the former process should have removed: this one was never told of it.
       : Math.max(settled, watched.changedAt) + SLACK_US;
@@ -251,15 +251,16 @@ export class Referee {
   }
 
   /**
-   * The peer hears nothing: it detects that, and says so. If its words may be lost, our own detection
-   * follows, because a peer that is Down falls silent by and by.
+   * The peer hears nothing: it detects that, and says so. Where its word may be lost, or is ignored because
+   * we came Up less than one detect time ago, our own detection follows: what a peer says that is Down, or
+   * does not say, keeps nothing alive.
    */
-  #muteDeadline(path: Path, settled: number): number {
+  #muteDeadline({ path, presentSince }: Watched, settled: number): number {
     const { process } = path.peer;
     if (path.muteSince === NEVER || path.deafSince !== NEVER || process === null) return NEVER;
-    const start = Math.max(path.muteSince, settled, process.runsSince);
-    const lossy = path.lossAt >= path.muteSince;
-    return start + path.peerDetect + (lossy ? path.detect : 0) + SLACK_US;
+    const saysSo = Math.max(path.muteSince, settled, process.runsSince) + path.peerDetect;
+    const ignored = path.lossAt >= path.muteSince || presentSince + path.detect >= saysSo;
+    return saysSo + (ignored ? path.detect : 0) + SLACK_US;
   }
 
   /** Invariant (b): nothing is missing for a peer that can be reached both ways. */

@@ -19,6 +19,12 @@ export interface WorldOptions {
   readonly machines?: number;
   /** What goes wrong; by default what {@linkcode planFaults} draws. */
   readonly faults?: readonly Fault[];
+  /** Machines on which no daemon runs: a test plays their part. */
+  readonly puppets?: readonly number[];
+  /** The routes of a machine, instead of those drawn. */
+  readonly routes?: (index: number) => RouteConfig[];
+  /** Whether the referee looks; by default it does. */
+  readonly judged?: boolean;
   /** Changes the configuration that was drawn for a machine. */
   readonly configure?: (config: Config, index: number) => Config;
   /** Makes the daemons of this world misbehave, or the network, to prove that it is noticed. */
@@ -64,11 +70,13 @@ export class World implements Surroundings {
     for (let index = 0; index < size; index++) this.#addMachine(index);
     this.#setDelays(this.random.fork("delays"));
     this.referee = new Referee(this);
-    for (const machine of this.machines) machine.start();
+    for (const machine of this.machines) {
+      if (!options.puppets?.includes(machine.index)) machine.start();
+    }
     this.#scheduleFaults(
       options.faults ?? planFaults(this.random.fork("faults"), FAULTS_FROM_US, FAULTS_UNTIL_US),
     );
-    this.#scheduleLook(GRID_US);
+    if (options.judged ?? true) this.#scheduleLook(GRID_US);
   }
 
   /** The hash of all that happened so far: datagrams delivered and events reported, with their times. */
@@ -138,9 +146,8 @@ export class World implements Surroundings {
     const host = this.network.hosts[index]!;
     const machine = new Machine(this, host, addressOf(index), random, config);
     const peers = [...this.#neighbours[index]!];
-    machine.routes = peers.flatMap((peer) =>
-      drawRoutes(random.fork(`routes ${peer}`), index, peer)
-    );
+    machine.routes = this.options.routes?.(index) ??
+      peers.flatMap((peer) => drawRoutes(random.fork(`routes ${peer}`), index, peer));
     machine.mutation = this.options.mutation ?? {};
     this.machines.push(machine);
   }
