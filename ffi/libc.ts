@@ -26,6 +26,10 @@ const SYMBOLS = {
     parameters: ["buffer", "u64", "i32"], // struct pollfd *, nfds_t, int timeout
     result: "i32",
   },
+  epoll_ctl: {
+    parameters: ["i32", "i32", "i32", "buffer"], // int epfd, int op, int fd, struct epoll_event *
+    result: "i32",
+  },
   ioctl: {
     parameters: ["i32", "u64", "buffer"], // int fd, unsigned long request, void *
     result: "i32",

@@ -13,6 +13,8 @@ const SO_MARK = 36;
 const SOL_IP = 0;
 const IP_TOS = 1;
 const IP_TTL = 2;
+const IP_MTU_DISCOVER = 10;
+const IP_PMTUDISC_PROBE = 3;
 const IP_RECVERR = 11;
 
 const AF_INET = 2;
@@ -91,8 +93,12 @@ export function setMark(fd: number, mark: number): void {
   mustSet("SO_MARK", setNumber(fd, SOL_SOCKET, SO_MARK, mark));
 }
 
-/** TTL 255, as RFC 5881 §5 has it, and DSCP CS6 (RFC 4594: network control). */
-export function setTtlAndPriority(fd: number): void {
+/**
+ * TTL 255, as RFC 5881 §5 has it, DSCP CS6 (RFC 4594: network control), and never fragmented: packets of
+ * 68 bytes need not be, and the kernel need not number them.
+ */
+export function setIpHeader(fd: number): void {
+  mustSet("IP_MTU_DISCOVER", setNumber(fd, SOL_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE));
   mustSet("IP_TTL", setNumber(fd, SOL_IP, IP_TTL, 255));
   mustSet("IP_TOS", setNumber(fd, SOL_IP, IP_TOS, 48 << 2));
 }

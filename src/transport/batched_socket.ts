@@ -1,4 +1,5 @@
 import { ErrorQueue, ReceiveBatch, SendBatch } from "../../ffi/datagram_batch.ts";
+import { EpollMute } from "../../ffi/epoll_mute.ts";
 import { errnoText, receiveErrors } from "../../ffi/socket.ts";
 import type { DatagramSocket, SocketSink } from "./datagram_socket.ts";
 import { ReceivePump } from "./receive_pump.ts";
@@ -24,6 +25,7 @@ export class BatchedSocket implements DatagramSocket {
   readonly #errors: ErrorQueue;
   readonly #send: SendBatch;
   readonly #pump: ReceivePump;
+  readonly #mute: EpollMute;
   /** Datagrams that can have been waiting when reading began. */
   readonly #backlog: number;
   /** Datagrams read since the socket was last seen empty. */
@@ -42,6 +44,7 @@ export class BatchedSocket implements DatagramSocket {
     this.#errors = shared.errors;
     this.#send = new SendBatch(port, SLOT_BYTES, SEND_BATCH);
     this.#backlog = Math.ceil(receiveBuffer / SKB_BYTES);
+    this.#mute = new EpollMute(fd);
     receiveErrors(fd);
     this.#pump = new ReceivePump(
       connection,
@@ -68,6 +71,7 @@ export class BatchedSocket implements DatagramSocket {
   }
 
   wakeOnArrival(on: boolean): void {
+    this.#mute.mute(!on);
     this.#pump.want(on);
   }
 

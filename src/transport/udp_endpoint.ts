@@ -8,9 +8,9 @@ import {
   interfaceIndex,
   lowestFreeDescriptor,
   setBuffers,
+  setIpHeader,
   setMark,
   setReuseAddress,
-  setTtlAndPriority,
 } from "../../ffi/socket.ts";
 import { BatchedSocket } from "./batched_socket.ts";
 import { type DatagramSocket, newCounters, type SocketSink } from "./datagram_socket.ts";
@@ -166,7 +166,7 @@ export class UdpEndpoint implements Endpoint {
       if (fd === null) throw new Error("the socket's descriptor was not found");
       if (reuseAddress) setReuseAddress(fd, false);
       setMark(fd, mark);
-      setTtlAndPriority(fd);
+      setIpHeader(fd);
       const received = setBuffers(fd, BUFFER_BYTES);
       bindToDevice(fd, this.dev);
       return plain
