@@ -16,7 +16,13 @@ export const EXECUTABLE = new URL("../../dist/livenessd", import.meta.url).pathn
 export const DEV = "link0";
 /** Room for a busy machine, added to every bound that follows from the protocol. */
 export const SLACK_MS = 1_000;
-const PORT = 44880;
+export const PORT = 44880;
+
+/** What follows from {@linkcode TwoHosts.configOf}: 200 ms × 3, backed off to 1 s at most. */
+export const DETECT_MS = 600;
+export const RECOVER_MS = 1_100 + 2 * 220;
+export const UP_MS = 2_000;
+export const RECONCILE_MS = 1_000;
 
 /** One end of the cable. */
 export interface Host {
@@ -292,6 +298,25 @@ export async function hasRoute(hosts: TwoHosts, host: Host): Promise<boolean> {
   return (await routes(host)).some((route) =>
     `${route.dst}/32` === dst && route.gateway === via && route.prefsrc === src
   );
+}
+
+export async function bothInstalled(hosts: TwoHosts): Promise<boolean> {
+  return await hasRoute(hosts, hosts.a) && await hasRoute(hosts, hosts.b);
+}
+
+/** Starts a daemon on each host and waits until both have their routes. */
+export async function bothUp(
+  hosts: TwoHosts,
+  options: StartOptions = {},
+  changes: ConfigFile = {},
+): Promise<[Daemon, Daemon]> {
+  const { a, b } = hosts;
+  const daemons: [Daemon, Daemon] = [
+    await hosts.start(a, hosts.configOf(a, changes), options),
+    await hosts.start(b, hosts.configOf(b, changes), options),
+  ];
+  await eventually("both routes installed", UP_MS + SLACK_MS, () => bothInstalled(hosts));
+  return daemons;
 }
 
 /** Polls until `holds` answers true; how long that took in ms. Throws after `withinMs`. */
