@@ -1,19 +1,9 @@
 import type { RouteConfig } from "../config/config.ts";
 import type { ListResult } from "../kernel/kernel.ts";
 import type { ManagerApi } from "../manager/manager_api.ts";
-import type { RouteSnapshot, SessionSnapshot } from "../manager/snapshot.ts";
 import type { EventLog } from "../observe/event_log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { StatusSource } from "./status.ts";
-
-/**
- * The manager as the API uses it. Routes and sessions may be lazy: they are taken a slice at a time,
- * and the loop runs between two slices.
- */
-export interface ApiManager extends Pick<ManagerApi, "register" | "withdraw" | "setAdmin"> {
-  routes(): Iterable<RouteSnapshot>;
-  sessions(): Iterable<SessionSnapshot>;
-}
 
 /** A route in the configuration's words, judged. */
 export type ParsedRoute = { readonly ok: true; readonly route: RouteConfig } | {
@@ -24,7 +14,8 @@ export type ParsedRoute = { readonly ok: true; readonly route: RouteConfig } | {
 
 /** Everything that the control API needs from the daemon. */
 export interface ApiContext {
-  readonly manager: ApiManager;
+  /** Its routes and sessions are taken a slice at a time; the loop runs between two slices. */
+  readonly manager: Omit<ManagerApi, "counts">;
   readonly status: StatusSource;
   readonly events: Pick<EventLog, "follow" | "history">;
   readonly metrics: Pick<Metrics, "scrape">;

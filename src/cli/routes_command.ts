@@ -69,11 +69,11 @@ function columns(style: Style, now: number): Column<RouteSnapshot>[] {
     { title: "SRC", cell: (r) => r.src, dropOrder: 4 },
     { title: "TABLE", cell: (r) => tables.nameOf(r.table) ?? String(r.table), dropOrder: 5 },
     { title: "STATE", cell: routeState, paint: paintRoute(style) },
-    { title: "SINCE", cell: (r) => age(r.since, now) },
+    { title: "SINCE", cell: (r) => age(r.since, now), dropOrder: 7 },
     { title: "SESSION", cell: (r) => r.session_state, dropOrder: 3 },
     { title: "PROBE", cell: (r) => r.probe, dropOrder: 2 },
     { title: "FROM", cell: (r) => r.origin, dropOrder: 1 },
-    { title: "WHY", cell: whyRoute, shrinkTo: 24 },
+    { title: "WHY", cell: whyRoute, shrinkTo: 36 },
   ];
 }
 

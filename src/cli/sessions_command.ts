@@ -42,18 +42,23 @@ function columns(style: Style, now: number): Column<SessionSnapshot>[] {
     { title: "DEV", cell: (s) => s.dev },
     { title: "SRC", cell: (s) => s.src, dropOrder: 6 },
     { title: "STATE", cell: (s) => s.state, paint: paintState(style) },
-    { title: "SINCE", cell: (s) => age(s.since, now) },
+    { title: "SINCE", cell: (s) => age(s.since, now), dropOrder: 7 },
     { title: "FLAPS", cell: (s) => String(s.flaps), dropOrder: 5 },
     { title: "DETECT", cell: (s) => microseconds(s.detect_time_us), dropOrder: 4 },
     { title: "ROUTES", cell: (s) => String(s.routes), dropOrder: 3 },
-    { title: "MODE", cell: (s) => s.peer_mode, dropOrder: 2 },
-    { title: "VERSION", cell: (s) => s.peer_client_version, dropOrder: 1 },
-    { title: "WHY", cell: (s) => whySession(s, now), shrinkTo: 32 },
+    { title: "MODE", cell: (s) => s.peer_mode === "unknown" ? "-" : s.peer_mode, dropOrder: 2 },
+    { title: "VERSION", cell: toldVersion, dropOrder: 1 },
+    { title: "WHY", cell: (s) => whySession(s, now), shrinkTo: 40 },
   ];
 }
 
+/** All zeros on the wire mean that the peer did not tell. */
+function toldVersion({ peer_client_version: version }: SessionSnapshot): string {
+  return version === "0.0.0" ? "-" : version;
+}
+
 /** Colours a session's state. */
-export function paintState(
+function paintState(
   style: Style,
 ): (text: string, row: { readonly state: SessionSnapshot["state"] }) => string {
   const paints = {

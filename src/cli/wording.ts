@@ -32,12 +32,17 @@ export function microseconds(us: number): string {
 
 /** The protocol's down reasons, for people. */
 const REASONS: Readonly<Record<string, string>> = {
-  never_up: "nothing heard from the peer",
-  timeout: "timeout, the peer fell silent",
-  remote_down: "the peer says it does not hear us",
-  remote_admin: "the peer took it down",
+  never_up: "nothing heard yet",
+  timeout: "timeout",
+  remote_down: "the peer says down",
+  remote_admin: "taken down by the peer",
   local_admin: "taken down here",
 };
+
+/** A session's down reason, for people. */
+function reasonWords(reason: string): string {
+  return REASONS[reason] ?? reason.replace(/^endpoint: /, "");
+}
 
 /** Why a session is not up, and whether it ever was; empty while it is up. */
 export function whySession(session: SessionSnapshot, now: number): string {
@@ -48,7 +53,7 @@ export function whySession(session: SessionSnapshot, now: number): string {
   }
   if (state === "admin_down") return "taken down here";
   if (state === "init") return `the peer is heard, but does not hear us yet${sending}`;
-  const why = reason === null ? "unknown" : REASONS[reason] ?? reason;
+  const why = reason === null ? "unknown" : reasonWords(reason);
   if (!session.was_up) return `never up: ${why}${sending}`;
   // An administrator's up leaves no reason behind: it starts over.
   if (reason === "never_up") return `was up, starts over${sending}`;
@@ -60,7 +65,7 @@ export function whyRoute(route: RouteSnapshot): string {
   const { reason } = route;
   if (reason === null) return "";
   const session = /^session: (.*)$/s.exec(reason)?.[1];
-  return session === undefined ? reason : `session down: ${REASONS[session] ?? session}`;
+  return session === undefined ? reason : `session down: ${reasonWords(session)}`;
 }
 
 /** What the kernel has of a route, in one word or two. */
