@@ -57,8 +57,8 @@ export class Session {
   peerDiscr = 0;
   /**
    * What the peer last called itself, and what we echo (RFC 5880 §6.8.6, bfd.RemoteDiscr); 0 while
-   * unknown. A peer that restarted ignores packets that name its former self: echoing
-   * {@linkcode peerDiscr} to it would keep both Down for ever.
+   * unknown and while Down. A peer that restarted ignores packets that name its former self: echoing
+   * {@linkcode peerDiscr} to it, or what was heard before the fall, could keep both Down for ever.
    */
   heardDiscr = 0;
 
@@ -121,7 +121,6 @@ export class Session {
     if (!this.isDetecting() || now < this.detectDeadlineUs) return null;
     if (this.state === State.Up) this.#markFailure(this.lastRxUs + this.rxIntervalUs);
     this.convUpStartUs = UNSET;
-    this.heardDiscr = 0;
     return this.#fall("timeout", now);
   }
 
@@ -165,7 +164,7 @@ export class Session {
   adminUp(now: number): Transition | null {
     if (this.state !== State.AdminDown) return null;
     // The peer may have restarted meanwhile; what it was called before says nothing now.
-    this.peerDiscr = this.heardDiscr = 0;
+    this.peerDiscr = 0;
     return this.#fall("local_admin", now);
   }
 
@@ -257,6 +256,8 @@ export class Session {
     this.upSinceUs = UNSET;
     this.downSinceUs = now;
     this.downReason = reason;
+    // The farewell of an AdminDown session still names the peer.
+    if (to === State.Down) this.heardDiscr = 0;
     return this.#enter(to, reason, now);
   }
 
