@@ -26,7 +26,7 @@ export interface ApiContext {
   /** The kernel's routes of our protocol, without our own probe routes. */
   kernelRoutes(): Promise<ListResult>;
   /** Lets the loop run; the handlers call it between two slices of a long answer. */
-  pause(): Promise<void>;
+  readonly pause: () => Promise<void>;
   /** Told of what a handler did not foresee; the client gets status 500. */
   onError(error: unknown): void;
 }

@@ -1,5 +1,5 @@
 import type { Handler } from "./handler.ts";
-import { bindUnixSocket } from "./unix_socket.ts";
+import { bindUnixSocket, removeSocket } from "./unix_socket.ts";
 
 /** How long requests that are under way may take once the server is to end, milliseconds. */
 const GRACE_MS = 1_000;
@@ -25,13 +25,15 @@ export async function serveUnix(
   const server = await bindUnixSocket(
     path,
     group,
-    () => Deno.serve({ path, onListen: quiet, onError }, handler),
+    (unfinished) => Deno.serve({ path: unfinished, onListen: quiet, onError }, handler),
   );
-  const inode = Deno.lstatSync(path).ino;
+  const inode = Deno.lstatSync(path).ino ?? undefined;
   return {
     address: path,
     close: async () => {
-      removeOwn(path, inode);
+      // The socket goes first, so that nobody connects to a daemon that is leaving. One that somebody
+      // put in its place is not ours to remove.
+      removeSocket(path, inode);
       await end(server);
     },
   };
@@ -53,16 +55,6 @@ export function serveTcp(hostname: string, port: number, handler: Handler): ApiS
   const { addr } = server;
   const host = addr.hostname.includes(":") ? `[${addr.hostname}]` : addr.hostname;
   return { address: `${host}:${addr.port}`, close: () => end(server) };
-}
-
-// The socket goes first, so that nobody connects to a daemon that is leaving. It is left alone when it is
-// another's: somebody may have removed ours and started anew.
-function removeOwn(path: string, inode: number | null): void {
-  try {
-    if (Deno.lstatSync(path).ino === inode) Deno.removeSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
 }
 
 // A client that neither reads nor leaves keeps its connection until the process ends. Cutting it with an

@@ -28,16 +28,16 @@ async function answersAt(path: string): Promise<boolean> {
 }
 
 /**
- * Makes the socket with `bind`, which must create it at `path` before it returns. What a killed run left
- * there is removed; a socket that somebody serves and a file of any other kind are not touched. The
- * socket is accessible to its owner alone until its group and mode 0660 are set.
+ * Makes the socket with `bind`, which must create it where it is told before it returns. What a killed
+ * run left at `path` is replaced; a socket that somebody serves and a file of any other kind are not
+ * touched. Nobody sees the socket at `path` before its group and mode 0660 are set.
  *
  * @throws {SocketError}
  */
 export async function bindUnixSocket<T>(
   path: string,
   group: string | null,
-  bind: () => T,
+  bind: (path: string) => T,
 ): Promise<T> {
   const gid = group === null ? null : gidOf(group, path);
   const directory = dirname(path);
@@ -46,10 +46,15 @@ export async function bindUnixSocket<T>(
     // Of two daemons that start at once, one waits here and then finds the other's socket alive.
     using lock = Deno.openSync(directory);
     await lock.lock(true);
-    await removeStale(path);
-    const bound = bindPrivately(bind);
-    if (gid !== null) Deno.chownSync(path, null, gid);
-    Deno.chmodSync(path, 0o660);
+    await makeSureNobodyServes(path);
+    // Made under another name: Deno unlinks the name that it was given when it stops serving, and by
+    // then the socket at `path` may be another daemon's.
+    const unfinished = unfinishedName(path);
+    removeSocket(unfinished);
+    const bound = bindPrivately(() => bind(unfinished));
+    if (gid !== null) Deno.chownSync(unfinished, null, gid);
+    Deno.chmodSync(unfinished, 0o660);
+    Deno.renameSync(unfinished, path);
     return bound;
   } catch (error) {
     if (error instanceof SocketError) throw error;
@@ -58,14 +63,9 @@ export async function bindUnixSocket<T>(
   }
 }
 
-async function removeStale(path: string): Promise<void> {
-  let info: Deno.FileInfo;
-  try {
-    info = Deno.lstatSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return;
-    throw error;
-  }
+async function makeSureNobodyServes(path: string): Promise<void> {
+  const info = statOrNull(path);
+  if (info === null) return;
   if (!info.isSocket) {
     throw new SocketError(
       `${path} exists and is not a socket: remove it or set api.socket to another path`,
@@ -74,7 +74,26 @@ async function removeStale(path: string): Promise<void> {
   if (await answersAt(path)) {
     throw new SocketError(`another livenessd is already answering at ${path}`);
   }
-  Deno.removeSync(path);
+}
+
+/** Removes the socket file at `path`; with an `inode`, only if it is that one. */
+export function removeSocket(path: string, inode?: number): void {
+  const info = statOrNull(path);
+  if (info?.isSocket && (inode === undefined || info.ino === inode)) Deno.removeSync(path);
+}
+
+// Of the same length, because the path of a socket may have no more than 107 bytes.
+function unfinishedName(path: string): string {
+  return path.slice(0, -1) + (path.endsWith("~") ? "+" : "~");
+}
+
+function statOrNull(path: string): Deno.FileInfo | null {
+  try {
+    return Deno.lstatSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
 }
 
 function bindPrivately<T>(bind: () => T): T {
