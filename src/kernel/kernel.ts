@@ -1,4 +1,7 @@
+import type { KernelChangeListener } from "./change.ts";
 import type { KernelRoute, Route } from "./route.ts";
+
+export type { Actor, KernelChange, KernelChangeListener } from "./change.ts";
 
 /**
  * Why the kernel (or libnl before it) refused a request.
@@ -67,6 +70,29 @@ export interface KernelCounters {
   unreadable: number;
   /** Receive-queue overruns (ENOBUFS) on the request socket. */
   overruns: number;
+  /** Changes by others that subscribers were told of. */
+  changes: number;
+  /** Notifications that followed from our own requests; nobody is told. */
+  ownChanges: number;
+  /** Notifications of what livenessd has nothing to do with: IPv6, cached routes, table `local`, … */
+  ignored: number;
+  /** Overruns of the socket that brings notifications: each told as `overrun`. */
+  changeOverruns: number;
+}
+
+/** Counters that start at 0. */
+export function kernelCounters(): KernelCounters {
+  return {
+    requests: 0,
+    failures: 0,
+    dumps: 0,
+    unreadable: 0,
+    overruns: 0,
+    changes: 0,
+    ownChanges: 0,
+    ignored: 0,
+    changeOverruns: 0,
+  };
 }
 
 /**
@@ -86,6 +112,13 @@ export interface Kernel {
   addRule(rule: MarkRule): Promise<KernelResult>;
   /** Deletes the rule; one that is not there answers `not_found`. */
   deleteRule(rule: MarkRule): Promise<KernelResult>;
-  /** Ends the connection. Requests still waiting answer `closed`. */
+  /**
+   * Tells the listener of changes that others make from now on, until the subscription is disposed of
+   * or the kernel is closed. While there is one, the event loop stays alive.
+   *
+   * @throws {Error} when the kernel grants no socket for it, or the object is closed
+   */
+  subscribe(listener: KernelChangeListener): Disposable;
+  /** Ends the connection. Requests still waiting answer `closed`; subscriptions end. */
   close(): void;
 }

@@ -3,24 +3,28 @@
  *
  * It answers as Linux does for what the {@linkcode Kernel} seam can ask (tests/unit/kernel/contract.ts
  * holds for both), and lets a test or a simulated world do what the real one cannot: fail on demand,
- * answer late by a clock of the test's own, lose routes behind the daemon's back, and be looked at
- * without asking. Requests take effect and are answered in the order in which they were made, however
+ * answer late by a clock of the test's own, change routes, links and addresses behind the daemon's back with or
+ * without telling it, and be looked at without asking. Requests take effect and are answered in the order in which they were made, however
  * the scheduler shuffles its calls.
  */
 
+import { type Actor, kernelActor, type KernelChange, type KernelChangeListener } from "./change.ts";
 import { closedError, errno, kernelError } from "./errors.ts";
-import type {
-  Kernel,
-  KernelCounters,
-  KernelError,
-  KernelErrorCode,
-  KernelResult,
-  ListResult,
-  MarkRule,
-  RouteFilter,
+import {
+  type Kernel,
+  type KernelCounters,
+  kernelCounters,
+  type KernelError,
+  type KernelErrorCode,
+  type KernelResult,
+  type ListResult,
+  type MarkRule,
+  type RouteFilter,
 } from "./kernel.ts";
+import { MemoryRoutes } from "./memory_routes.ts";
 import { routeNumbers } from "./request.ts";
 import type { KernelRoute, Route } from "./route.ts";
+import { Subscribers } from "./subscribers.ts";
 
 /** One request as the twin sees it; handed to {@linkcode MemoryKernel.failWhen}'s judge. */
 export type MemoryRequest =
@@ -44,7 +48,21 @@ export interface MemoryKernelOptions {
    * reachable and names are numbered from 2 as they appear.
    */
   readonly resolve?: (route: Route) => number | KernelErrorCode;
+  /**
+   * Brings a notification: calls `tell` once, late, never (then {@linkcode MemoryKernel.overrun} should
+   * follow, as in Linux) or more than once. `queueMicrotask(tell)` by default.
+   */
+  readonly notify?: (change: KernelChange, tell: () => void) => void;
 }
+
+/** Somebody else, when a test does not say who. */
+export const somebody: Actor = {
+  port: 4711,
+  pid: 4711,
+  command: "somebody",
+  unit: "somebody.service",
+  certain: true,
+};
 
 const ok: KernelResult = { ok: true };
 
@@ -67,13 +85,7 @@ const injected: Record<KernelErrorCode, KernelError> = {
 
 /** A routing table and its rules in memory, behind the same interface as the kernel's. */
 export class MemoryKernel implements Kernel {
-  readonly counters: KernelCounters = {
-    requests: 0,
-    failures: 0,
-    dumps: 0,
-    unreadable: 0,
-    overruns: 0,
-  };
+  readonly counters: KernelCounters = kernelCounters();
   /** How many requests of each kind were carried out or refused so far. */
   readonly served: Record<MemoryRequest["kind"], number> = {
     replace: 0,
@@ -83,10 +95,18 @@ export class MemoryKernel implements Kernel {
     deleteRule: 0,
   };
 
-  /** Routes by table and prefix, each list in order of metric as Linux keeps them. */
-  readonly #routes = new Map<string, KernelRoute[]>();
+  readonly #routes = new MemoryRoutes();
   readonly #rules = new Map<string, MarkRule>();
   readonly #ifindexes = new Map<string, number>();
+  #lastIfindex = 1; // lo
+  /** Interfaces that are down or gone. */
+  readonly #down = new Set<number>();
+  /** Names whose interface is gone; should one return, it gets another index. */
+  readonly #goneLinks = new Set<string>();
+  /** Local addresses that are gone. */
+  readonly #gone = new Set<string>();
+  readonly #subscribers = new Subscribers();
+  readonly #notify: (change: KernelChange, tell: () => void) => void;
   readonly #waiting: Pending[] = [];
   readonly #schedule: (answer: () => void) => void;
   readonly #resolve: (route: Route) => number | KernelErrorCode;
@@ -98,7 +118,8 @@ export class MemoryKernel implements Kernel {
 
   constructor(options: MemoryKernelOptions = {}) {
     this.#schedule = options.schedule ?? queueMicrotask;
-    this.#resolve = options.resolve ?? ((route) => this.#indexOf(route.dev ?? ""));
+    this.#resolve = options.resolve ?? ((route) => this.ifindex(route.dev ?? ""));
+    this.#notify = options.notify ?? ((_change, tell) => queueMicrotask(tell));
   }
 
   replace(route: Route): Promise<KernelResult> {
@@ -130,8 +151,14 @@ export class MemoryKernel implements Kernel {
     );
   }
 
+  subscribe(listener: KernelChangeListener): Disposable {
+    if (this.#closed) throw new Error(closedError.text);
+    return this.#subscribers.add(listener);
+  }
+
   close(): void {
     this.#closed = true;
+    this.#subscribers.clear();
     for (const { refuse } of this.#waiting.splice(0)) refuse("closed");
   }
 
@@ -147,45 +174,83 @@ export class MemoryKernel implements Kernel {
   }
 
   /** Another process adds or replaces a route, at once and unconditionally. */
-  put(route: KernelRoute): void {
-    const key = prefixKey(route);
-    const same = this.#routes.get(key);
-    if (same === undefined) {
-      this.#routes.set(key, [route]);
-      return;
-    }
-    const index = same.findIndex((other) => other.metric >= route.metric);
-    if (index < 0) same.push(route);
-    else same.splice(index, same[index].metric === route.metric ? 1 : 0, route);
+  put(route: KernelRoute, actor: Actor = somebody): void {
+    const replaced = this.#routes.put(route) !== null;
+    this.#tell({ kind: "route_added", route, unicast: true, replaced, actor });
   }
 
   /** Another process deletes a route, at once. Says whether it was there. */
-  remove(route: Route | KernelRoute): boolean {
-    const key = prefixKey(route);
-    const same = this.#routes.get(key);
-    const index = same?.findIndex((other) => matches(other, route)) ?? -1;
-    if (same === undefined || index < 0) return false;
-    if (same.length === 1) this.#routes.delete(key);
-    else same.splice(index, 1);
+  remove(route: Route | KernelRoute, actor: Actor = somebody): boolean {
+    const removed = this.#routes.remove(route);
+    if (removed === null) return false;
+    const change = { route: removed, unicast: true, replaced: false, actor };
+    this.#tell({ kind: "route_removed", ...change });
     return true;
+  }
+
+  /** Another process adds or deletes a rule, at once. */
+  setRule(rule: MarkRule, present: boolean, actor: Actor = somebody): void {
+    if (present) this.#rules.set(ruleKey(rule), rule);
+    else this.#rules.delete(ruleKey(rule));
+    this.#tell({ kind: "rule", ...rule, present, actor });
+  }
+
+  /**
+   * The link changes. One that is not up loses its routes, which nobody is told of; a name that comes
+   * back after its link was gone gets another index.
+   */
+  setLink(name: string, state: "up" | "down" | "gone", actor: Actor = kernelActor): void {
+    if (state !== "gone" && this.#goneLinks.delete(name)) this.#ifindexes.delete(name);
+    const ifindex = this.ifindex(name);
+    const up = state === "up";
+    if (up) {
+      this.#down.delete(ifindex);
+    } else {
+      this.#down.add(ifindex);
+      this.#routes.removeWhere((route) => route.ifindex === ifindex);
+    }
+    if (state === "gone") this.#goneLinks.add(name);
+    this.#tell({ kind: "link", ifindex, name, present: state !== "gone", up, actor });
+  }
+
+  /**
+   * A local address comes or goes. Routes that prefer it as their source go with it, which nobody is
+   * told of, and none can be added until it returns.
+   */
+  setAddress(name: string, address: string, present: boolean, actor: Actor = somebody): void {
+    if (present) {
+      this.#gone.delete(address);
+    } else {
+      this.#gone.add(address);
+      this.#routes.removeWhere((route) => route.src === address);
+    }
+    const ifindex = this.ifindex(name);
+    this.#tell({ kind: "address", ifindex, address, prefixLength: 24, present, actor });
+  }
+
+  /** Tells subscribers that notifications were lost. */
+  overrun(): void {
+    this.#tell({ kind: "overrun" });
+  }
+
+  /** The index of an interface, which is there and up unless told otherwise. */
+  ifindex(name: string): number {
+    let index = this.#ifindexes.get(name);
+    if (index === undefined) {
+      index = ++this.#lastIfindex;
+      this.#ifindexes.set(name, index);
+    }
+    return index;
   }
 
   /** What is in the table now, without a request. */
   routes(filter: RouteFilter = {}): KernelRoute[] {
-    const found: KernelRoute[] = [];
-    for (const same of this.#routes.values()) {
-      for (const route of same) {
-        if (filter.table !== undefined && filter.table !== route.table) continue;
-        if (filter.protocol !== undefined && filter.protocol !== route.protocol) continue;
-        found.push(route);
-      }
-    }
-    return found;
+    return this.#routes.list(filter);
   }
 
   /** Whether a route that {@linkcode delete} would delete is there now. */
   has(route: Route | KernelRoute): boolean {
-    return this.#routes.get(prefixKey(route))?.some((other) => matches(other, route)) ?? false;
+    return this.#routes.has(route);
   }
 
   /** The rules that are there now. */
@@ -242,15 +307,17 @@ export class MemoryKernel implements Kernel {
     if ("code" in numbers) return { ok: false, error: numbers };
     const ifindex = this.#resolve(route);
     if (typeof ifindex !== "number") return refusal(ifindex);
+    if (this.#down.has(ifindex)) return refusal(route.dev === null ? "unreachable" : "no_device");
     const { table, dst, via, src, protocol, metric = 0 } = route;
-    this.put({ table, dst, via, src, ifindex, protocol, metric });
+    if (src !== null && this.#gone.has(src)) return refusal("invalid");
+    this.#routes.put({ table, dst, via, src, ifindex, protocol, metric });
     return ok;
   }
 
   #delete(route: Route): KernelResult {
     const numbers = routeNumbers(route, 0);
     if ("code" in numbers) return { ok: false, error: numbers };
-    return this.remove(this.#located(route)) ? ok : refusal("not_found");
+    return this.#routes.remove(this.#located(route)) ? ok : refusal("not_found");
   }
 
   /** The route with its interface's index, when it names one that exists. */
@@ -260,13 +327,13 @@ export class MemoryKernel implements Kernel {
     return typeof ifindex === "number" ? { ...route, metric: route.metric ?? 0, ifindex } : route;
   }
 
-  #indexOf(name: string): number {
-    let index = this.#ifindexes.get(name);
-    if (index === undefined) {
-      index = this.#ifindexes.size + 2;
-      this.#ifindexes.set(name, index);
-    }
-    return index;
+  #tell(change: KernelChange): void {
+    if (this.#subscribers.size === 0) return;
+    this.#notify(change, () => {
+      if (change.kind === "overrun") this.counters.changeOverruns++;
+      else this.counters.changes++;
+      this.#subscribers.tell(change);
+    });
   }
 }
 
@@ -281,22 +348,6 @@ function refusal(code: KernelErrorCode): Refused {
   return { ok: false, error: injected[code] };
 }
 
-function prefixKey(route: { readonly table: number; readonly dst: string }): string {
-  return `${route.table} ${route.dst}`;
-}
-
 function ruleKey(rule: MarkRule): string {
   return `${rule.priority} ${rule.mark} ${rule.table} ${rule.protocol}`;
-}
-
-/**
- * Whether a delete request for `wanted` takes `there`: what the request leaves open (source, interface,
- * metric 0, protocol 0) matches anything, as in Linux's `fib_table_delete`.
- */
-function matches(there: KernelRoute, wanted: Route | KernelRoute): boolean {
-  return (wanted.via === null || there.via === wanted.via) &&
-    (wanted.src === null || there.src === wanted.src) &&
-    (wanted.protocol === 0 || there.protocol === wanted.protocol) &&
-    (!wanted.metric || there.metric === wanted.metric) &&
-    (!("ifindex" in wanted) || wanted.ifindex === 0 || there.ifindex === wanted.ifindex);
 }

@@ -25,19 +25,22 @@ import {
 } from "../../ffi/netlink.ts";
 import { MissingCapability } from "./capability.ts";
 import { busyRequest, closedError, errno, invalidRequest, kernelError } from "./errors.ts";
-import type {
-  Kernel,
-  KernelCounters,
-  KernelError,
-  KernelResult,
-  ListResult,
-  MarkRule,
-  RouteFilter,
+import type { KernelChangeListener } from "./change.ts";
+import {
+  type Kernel,
+  type KernelCounters,
+  kernelCounters,
+  type KernelError,
+  type KernelResult,
+  type ListResult,
+  type MarkRule,
+  type RouteFilter,
 } from "./kernel.ts";
 import { routeNumbers } from "./request.ts";
 import type { Route } from "./route.ts";
 import { RouteDump } from "./route_dump.ts";
 import { type AnswerMessage, readMessages } from "./rtnetlink.ts";
+import { Subscribers } from "./subscribers.ts";
 
 export { MissingLibrary } from "../../ffi/library.ts";
 export { MissingCapability } from "./capability.ts";
@@ -80,15 +83,10 @@ export interface NetlinkKernelOptions {
 
 /** {@linkcode Kernel} over rtnetlink. Nothing of it keeps the event loop alive once all is answered. */
 export class NetlinkKernel implements Kernel {
-  readonly counters: KernelCounters = {
-    requests: 0,
-    failures: 0,
-    dumps: 0,
-    unreadable: 0,
-    overruns: 0,
-  };
+  readonly counters: KernelCounters = kernelCounters();
 
   readonly #socket: NetlinkSocket;
+  readonly #subscribers = new Subscribers();
   readonly #writer: RequestWriter;
   readonly #dump: RouteDump;
   readonly #messages = new Uint8Array(SLICE * REQUEST_SIZE);
@@ -149,9 +147,15 @@ export class NetlinkKernel implements Kernel {
     return result;
   }
 
+  subscribe(listener: KernelChangeListener): Disposable {
+    if (this.#closed) throw new Error(closedError.text);
+    return this.#subscribers.add(listener);
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#subscribers.clear();
     for (const waiting of this.#queue.slice(this.#head)) this.#refuse(waiting, closedError);
     this.#queue = [];
     this.#head = 0;

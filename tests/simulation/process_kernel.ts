@@ -1,5 +1,6 @@
 import type {
   Kernel,
+  KernelChangeListener,
   KernelCounters,
   KernelResult,
   ListResult,
@@ -44,6 +45,13 @@ export class ProcessKernel implements Kernel {
 
   deleteRule(rule: MarkRule): Promise<KernelResult> {
     return this.#whileAlive(() => this.table.deleteRule(rule));
+  }
+
+  /** A process that has died is told nothing any more. */
+  subscribe(listener: KernelChangeListener): Disposable {
+    return this.table.subscribe((change) => {
+      if (this.#alive) listener(change);
+    });
   }
 
   /** Nobody waits for answers any more; requests already made take effect all the same. */
