@@ -83,10 +83,18 @@ export class Program {
 
   /** Ends it: politely, after three seconds by force. */
   async stop(): Promise<void> {
-    if (this.status === null) this.#child.kill("SIGTERM");
-    const force = setTimeout(() => this.status === null && this.#child.kill("SIGKILL"), 3000);
+    this.#signal("SIGTERM");
+    const force = setTimeout(() => this.#signal("SIGKILL"), 3000);
     await this.#done;
     clearTimeout(force);
+  }
+
+  #signal(name: Deno.Signal): void {
+    try {
+      this.#child.kill(name);
+    } catch {
+      // It has ended: by itself, or by the Ctrl-C that reaches it too.
+    }
   }
 }
 

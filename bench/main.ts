@@ -151,7 +151,7 @@ if (Deno.uid() !== 0) {
   Deno.exit(1);
 }
 const interrupted = new AbortController();
-for (const name of ["SIGINT", "SIGTERM"] as const) {
+for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   Deno.addSignalListener(name, () => interrupted.abort(new Error(`interrupted by ${name}`)));
 }
 const directory = await Deno.makeTempDir({ prefix: "livenessd-bench-" });

@@ -119,7 +119,11 @@ class RouteMonitor implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#child.kill();
+    try {
+      this.#child.kill();
+    } catch {
+      // A Ctrl-C reaches it as well and may have ended it.
+    }
     await this.#reading;
     await this.#child.status;
   }
@@ -341,7 +345,7 @@ async function main(): Promise<boolean> {
   return conclude(show.outcomes);
 }
 
-for (const name of ["SIGINT", "SIGTERM"] as const) {
+for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   Deno.addSignalListener(name, () => interrupted.abort(new Error(`interrupted by ${name}`)));
 }
 let ok = false;

@@ -208,7 +208,11 @@ export class Daemon implements AsyncDisposable {
 
   /** Sends a signal; does nothing when it has ended. */
   signal(name: Deno.Signal): void {
-    if (!this.#exited) this.#child.kill(name);
+    try {
+      this.#child.kill(name);
+    } catch {
+      // It has ended.
+    }
   }
 
   /** Asks it to stop; the exit status. */
