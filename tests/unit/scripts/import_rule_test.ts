@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import plugin from "../../../scripts/import_rule.ts";
 
 const root = new URL("../../..", import.meta.url).pathname;
@@ -39,10 +39,11 @@ Deno.test("a room imports itself, what lies below it, and packages", () => {
 Deno.test("a room known by interface is not imported by implementation", () => {
   const path = "src/manager/manager.ts";
   assertEquals(objections(path, 'import { routeIdentity } from "../kernel/route.ts";'), []);
-  assertEquals(objections(path, 'import type { X } from "../kernel/netlink_kernel.ts";'), [
-    "rooms: manager/ knows kernel/ by its interface only (src/kernel/kernel.ts, src/kernel/route.ts), " +
-    "not src/kernel/netlink_kernel.ts",
-  ]);
+  const [refusal] = objections(path, 'import type { X } from "../kernel/netlink_kernel.ts";');
+  assertMatch(
+    refusal,
+    /^rooms: manager\/ knows kernel\/ by its interface only .* not src\/kernel\/netlink_kernel.ts$/,
+  );
 });
 
 Deno.test("a room that may see types only must say import type", () => {
