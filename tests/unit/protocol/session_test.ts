@@ -153,6 +153,12 @@ Deno.test("rule 6: intervals follow the slower side", () => {
   assertEquals([session.txIntervalUs, session.rxIntervalUs], [1_000_000, 300_000]);
 });
 
+Deno.test("rule 6: a peer that only changes what it can receive changes how often we send", () => {
+  const session = upSession(0);
+  session.receive(packet(Up, { requiredMinRxUs: 700_000 }), 10);
+  assertEquals([session.txIntervalUs, session.detectTimeUs], [700_000, DETECT_US]);
+});
+
 Deno.test("rule 6: the peer's timers are kept within the floor and the ceiling", () => {
   const session = newSession({ txMinUs: 60_000, rxMinUs: 60_000 });
   session.receive(packet(Down, { requiredMinRxUs: 0xffff_ffff, desiredMinTxUs: 0xffff_ffff }), 0);
@@ -376,6 +382,20 @@ Deno.test("convergence to Down is counted from when the next packet should have 
   const session = upSession(1_000_000);
   session.expireIfDue(1_000_000 + DETECT_US);
   assertEquals(session.convDownStartUs, 1_300_000);
+});
+
+Deno.test("a handshake that times out in Init is no failure that began anywhere", () => {
+  const session = initSession(0);
+  session.expireIfDue(DETECT_US);
+  assertEquals([session.downReason, session.convDownStartUs], ["timeout", UNSET]);
+});
+
+Deno.test("the first sign of a failure counts until somebody has read it", () => {
+  const session = upSession(0);
+  session.expireIfDue(DETECT_US);
+  session.receive(packet(Up), 2_000_000);
+  session.receive(packet(AdminDown), 3_000_000);
+  assertEquals(session.convDownStartUs, 300_000);
 });
 
 for (const [state, reason] of [[AdminDown, "remote_admin"], [Down, "remote_down"]] as const) {
