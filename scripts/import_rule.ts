@@ -74,6 +74,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   "src/api/unix_socket.ts": ["Deno.connect"],
   // At the end, clients that do not hang up are waited for only so long.
   "src/api/server.ts": ["setTimeout"],
+  // Nor is a kernel that does not answer waited for longer.
+  "src/cli/run.ts": ["setTimeout"],
 };
 
 /** A path's room, and `null` for those without rules. */
