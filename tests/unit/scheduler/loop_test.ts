@@ -146,6 +146,7 @@ Deno.test("a loop that was not started, or was stopped, makes no turn whoever as
   bench.timer(1_000, () => assert(false, "nobody may be told"));
   bench.loop.wake();
   bench.loop.arrived();
+  assertEquals(bench.clock.wakesAt, Infinity);
   bench.clock.advance(5_000);
   assertEquals([bench.loop.turns, bench.clock.wakesAt], [0, Infinity]);
   const stopped = new Bench();
@@ -166,8 +167,9 @@ Deno.test("a loop that is stopped in a turn completes it and makes no other", ()
   bench.timer(1_000, () => bench.loop.stop());
   bench.timer(50_000, () => assert(false, "the loop goes on"));
   bench.loop.start();
-  bench.clock.advance(100_000);
+  bench.clock.advance(1_000);
   assertEquals([bench.transport.calls.at(-1), bench.clock.wakesAt], ["flush", Infinity]);
+  bench.clock.advance(100_000);
 });
 
 Deno.test("what asks for a turn within a turn does not start another inside it", () => {
