@@ -35,7 +35,9 @@ export class ApiClient implements Disposable {
   async request(method: string, path: string, body?: unknown): Promise<Response> {
     let response: Response;
     try {
-      response = await fetch(`http://livenessd${path}`, {
+      // An address, because Deno now and then resolves a name although the request goes to the socket: a
+      // name that nobody knows then costs the resolver's timeout.
+      response = await fetch(`http://127.0.0.1${path}`, {
         method,
         client: this.#http,
         ...(body === undefined ? {} : {

@@ -32,7 +32,7 @@ export function statusText(status: Status, style: Style, now: number): string {
 }
 
 function line(title: string, text: string): string {
-  return `${title.padEnd(10)}  ${text}`.trimEnd();
+  return text.startsWith("\n") ? title + text : `${title.padEnd(10)}  ${text}`;
 }
 
 function sessionWords({ up, init, down, admin_down }: Status["sessions"], style: Style): string {

@@ -15,7 +15,7 @@ async function inDirectory(use: (directory: string) => Promise<void>): Promise<v
 
 async function get(path: string): Promise<string> {
   using client = Deno.createHttpClient({ proxy: { transport: "unix", path } });
-  const response = await fetch("http://livenessd/", { client });
+  const response = await fetch("http://127.0.0.1/", { client });
   return await response.text();
 }
 
