@@ -28,6 +28,8 @@ export type KernelFailure = MemoryRequest["kind"] | "all";
 /** How a machine differs from an honest one, for worlds that must be caught. */
 export interface Mutation {
   readonly kernel?: KernelLie;
+  /** What the daemon makes of its configuration, without the referee's knowledge. */
+  readonly misread?: (config: Config) => Config;
 }
 
 /** One run of the daemon, from start to exit. */
@@ -47,14 +49,15 @@ export class Process {
   #commands: (() => void)[] = [];
 
   constructor(readonly machine: Machine, serial: number) {
-    const { host, surroundings, random, config, routes } = machine;
+    const { host, surroundings, random, routes, mutation } = machine;
+    const config = mutation.misread?.(machine.config) ?? machine.config;
     const own = random.fork(`process ${serial}`);
     this.clock = new SimulatedClock(surroundings.queue, {
       start: own.between(0, 2 ** 40),
       skewPpm: own.between(-200, 200),
     });
     this.transport = new SimulatedTransport(host, config.liveness.port);
-    this.kernel = new ProcessKernel(machine.kernel, machine.mutation.kernel);
+    this.kernel = new ProcessKernel(machine.kernel, mutation.kernel);
     this.startedAt = this.runsSince = surroundings.queue.now;
     this.daemon = startDaemon({ ...config, routes }, {
       clock: this.clock,
