@@ -101,7 +101,9 @@ Deno.test("routes that are not ours are left alone from start to end", async () 
 Deno.test("a withdrawn route on Ethernet proves itself alive by the probe path alone", async () => {
   await using hosts = await TwoHosts.create("probe");
   const { a, b } = hosts;
-  const daemon = await hosts.start(a);
+  // No sweep that would make the probe route a second time.
+  const kernel = { protocol: "bgp", reconcile_interval: "0s" };
+  const daemon = await hosts.start(a, hosts.configOf(a, { kernel }));
   await eventually(
     "the probe route",
     UP_MS + SLACK_MS,
