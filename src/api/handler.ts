@@ -32,12 +32,12 @@ const CONTROL: Endpoints = {
 
 /** The handler for the Unix socket: everything. */
 export function controlHandler(context: ApiContext): Handler {
-  return (request) => answer(CONTROL, context, request);
+  return async (request) => uncached(await answer(CONTROL, context, request));
 }
 
 /** The handler for `metrics.listen`: `/metrics`, `/healthz` and `/readyz`. */
 export function observingHandler(context: ApiContext): Handler {
-  return (request) => answer(OBSERVING, context, request);
+  return async (request) => uncached(await answer(OBSERVING, context, request));
 }
 
 async function answer(
@@ -57,6 +57,12 @@ async function answer(
     return new ApiProblem(500, "something unforeseen happened; the daemon's log has it")
       .toResponse();
   }
+}
+
+/** Answers are of the moment. Deno before 2.8 would compress them, in the thread of the sessions. */
+function uncached(response: Response): Response {
+  response.headers.set("cache-control", "no-store, no-transform");
+  return response;
 }
 
 function choose(endpoints: Endpoints, request: Request): Endpoint {

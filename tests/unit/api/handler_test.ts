@@ -311,6 +311,14 @@ Deno.test("unknown paths and methods are refused with what there is", async () =
   await problem(await ask(daemon, "POST", "/v1/status"), 405);
 });
 
+Deno.test("no answer is cached or compressed on the way, refusals included", async () => {
+  for (const path of ["/v1/sessions", "/metrics", "/nothing"]) {
+    const response = await ask(new FakeDaemon(), "GET", path);
+    assertEquals(response.headers.get("cache-control"), "no-store, no-transform");
+    await response.body?.cancel();
+  }
+});
+
 Deno.test("HEAD answers what GET would, without the body", async () => {
   const response = await ask(new FakeDaemon(), "HEAD", "/v1/sessions");
   assertEquals([response.status, response.headers.get("content-type")], [200, JSON_TYPE]);
