@@ -59,7 +59,7 @@ async function answer(
   }
 }
 
-/** Answers are of the moment. Deno before 2.8 would compress them, in the thread of the sessions. */
+/** Answers are of the moment; and a runtime that compresses them (Deno 2.6 does) delays sessions by it. */
 function uncached(response: Response): Response {
   response.headers.set("cache-control", "no-store, no-transform");
   return response;
