@@ -32,6 +32,8 @@ export class EndCounters {
   installs = 0;
   withdraws = 0;
   reinstalls = 0;
+  /** Removals and replacements of installed routes by others. */
+  externalRemovals = 0;
   installFailures = 0;
   uninstallFailures = 0;
   txPackets = 0;
@@ -82,7 +84,8 @@ export class LocalEnd {
   }
 }
 
-function counter(map: Map<string, Counter>, key: string): Counter {
+/** The counter under `key`, made at its first use. */
+export function counter(map: Map<string, Counter>, key: string): Counter {
   let found = map.get(key);
   if (found === undefined) map.set(key, found = { count: 0 });
   return found;

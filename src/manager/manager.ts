@@ -35,6 +35,7 @@ import type { RouteEntry } from "./route_entry.ts";
 import { type SessionContext, type SessionEntry, type TransitionCause } from "./session_entry.ts";
 import { sessionKey, SessionTable } from "./session_table.ts";
 import type { RouteOrigin, RouteSnapshot, SessionSnapshot } from "./snapshot.ts";
+import { KernelWatch } from "./watch.ts";
 import { routeSnapshot, sessionSnapshot, wallTime } from "./snapshots.ts";
 
 export interface ManagerOptions {
@@ -72,6 +73,7 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
   readonly probePath: ProbePath;
   readonly table: SessionTable;
   readonly book: RouteBook;
+  readonly watch: KernelWatch;
   /** Registrations refused since the start. */
   refused = 0;
   /** Datagrams for an endpoint whose last session is gone. */
@@ -131,6 +133,18 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
       apply: (change) => this.book.mend(change),
       failed: (error) => this.#reconcileFailed(error),
     });
+    this.watch = new KernelWatch({
+      kernel,
+      clock,
+      protocol,
+      wheel: this.wheel,
+      loop: this.loop,
+      book: this.book,
+      rule: this.probePath.rule,
+      maintain: () => transport.maintain(),
+      sweep: () => this.sweep(),
+      report: options.report,
+    });
     this.#maintenance = new Periodic(
       this.wheel,
       this.loop,
@@ -148,6 +162,8 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
 
   /** Makes the probes' way and starts the loop. Routes may be registered before or after. */
   async start(): Promise<void> {
+    // Seen from the first request on: what others change meanwhile is not missed.
+    this.watch.start();
     await this.probePath.start();
     this.#maintenance.start();
     if (this.#options.reconcileIntervalUs > 0) this.#sweeps.start();
@@ -167,6 +183,7 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
   async stop(onShutdown: "keep" | "withdraw"): Promise<void> {
     this.#maintenance.stop();
     this.#sweeps.stop();
+    this.watch.stop();
     this.#sayGoodbye();
     // The loop goes on meanwhile: removals that the kernel refuses are tried again by its timers.
     if (onShutdown === "withdraw") await this.book.withdrawAll();

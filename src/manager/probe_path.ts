@@ -27,7 +27,8 @@ export class ProbePath {
   /** The kernel's last refusal; `null` when the last request went well. */
   lastError: KernelError | null = null;
   readonly #options: ProbePathOptions;
-  readonly #rule: MarkRule;
+  /** The rule that leads marked packets to the table. */
+  readonly rule: MarkRule;
   /** Probe routes in use, by session key. */
   readonly #routes = new Map<string, Route>();
   /** Metrics in use for an address. */
@@ -36,12 +37,12 @@ export class ProbePath {
   constructor(options: ProbePathOptions) {
     this.#options = options;
     const { mark, table, rulePriority, protocol } = options;
-    this.#rule = { mark, table, priority: rulePriority, protocol };
+    this.rule = { mark, table, priority: rulePriority, protocol };
   }
 
   /** Adds the rule; one that a killed run left is adopted. */
   async start(): Promise<void> {
-    const result = await this.#options.kernel.addRule(this.#rule);
+    const result = await this.#options.kernel.addRule(this.rule);
     this.#note(null, result.ok ? null : result.error);
   }
 
@@ -85,7 +86,7 @@ export class ProbePath {
       const { dst, via, src, metric } = route;
       kernel.delete({ table, dst, via, src, dev: null, protocol, metric });
     }
-    const rule = await kernel.addRule(this.#rule);
+    const rule = await kernel.addRule(this.rule);
     if (!rule.ok) this.#note(null, rule.error);
   }
 
@@ -94,7 +95,7 @@ export class ProbePath {
     const { kernel } = this.#options;
     const deletions = [...this.#routes.values()].map((route) => kernel.delete(route));
     this.#routes.clear();
-    await Promise.all([...deletions, kernel.deleteRule(this.#rule)]);
+    await Promise.all([...deletions, kernel.deleteRule(this.rule)]);
   }
 
   #takeMetric(peer: string): number {

@@ -87,6 +87,7 @@ export class Reconciler {
     for (const change of difference(this.options.wanted(), routes, listedAt)) {
       if (change.kind === "reinstall" && !this.options.linkPresent(change.entry)) {
         this.skippedNoLink++;
+        change.entry.vanished();
       } else {
         this.options.apply(change);
       }

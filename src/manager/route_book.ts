@@ -6,7 +6,7 @@
  */
 import type { RouteConfig } from "../config/config.ts";
 import type { Kernel, KernelError } from "../kernel/kernel.ts";
-import type { EventRoute, Report } from "../observe/event.ts";
+import type { EventActor, EventRoute, Report } from "../observe/event.ts";
 import type { Clock } from "../scheduler/clock.ts";
 import type { Loop } from "../scheduler/loop.ts";
 import type { TimerWheel } from "../scheduler/timer_wheel.ts";
@@ -147,8 +147,29 @@ export class RouteBook implements RouteContext {
     }
     counters.reinstalls++;
     if (cause === "reconcile") counters.reconcileReinstalls++;
-    entry.remark = cause === "reconcile" ? "reinstalled by the sweep" : "reinstalled with its link";
-    this.#report("route_reinstalled", { route: eventRoute(entry), reason: cause });
+    entry.remark = `${whyGone(entry, cause)}, back after ${milliseconds(afterUs)}`;
+    this.#report("route_reinstalled", {
+      route: eventRoute(entry),
+      reason: cause,
+      after_us: afterUs,
+      message: whyGone(entry, cause),
+    });
+  }
+
+  removedExternally(entry: RouteEntry, actor: EventActor, delayUs: number): void {
+    entry.session.end.counters.externalRemovals++;
+    entry.remark = entry.lostBecause;
+    const route = eventRoute(entry);
+    const message = entry.lostBecause;
+    this.#report("route_removed_externally", { route, actor, message });
+    const { removals } = entry.contest;
+    if (delayUs === 0 || !worthReporting(removals)) return;
+    this.#report("route_contested", {
+      route,
+      actor,
+      after_us: delayUs,
+      message: `${message}, ${removals} times in a row: it is put back more slowly`,
+    });
   }
 
   uninstalled(entry: RouteEntry, afterUs: number): void {
@@ -175,6 +196,15 @@ export class RouteBook implements RouteContext {
     this.#leaving.delete(entry.identity);
     entry.removeStray();
   }
+}
+
+function whyGone(entry: RouteEntry, cause: InstallCause): string {
+  if (cause === "external") return entry.lostBecause;
+  return cause === "endpoint" ? "gone with its link" : "found missing by the sweep";
+}
+
+function milliseconds(us: number): string {
+  return `${(us / 1_000).toFixed(us < 10_000 ? 1 : 0)} ms`;
 }
 
 /** Table and destination: what the kernel holds one of. */

@@ -12,7 +12,9 @@ import type { RouteConfig } from "../config/config.ts";
 import type { Clock } from "../scheduler/clock.ts";
 import type { Loop } from "../scheduler/loop.ts";
 import type { TimerId, TimerOwner, TimerWheel } from "../scheduler/timer_wheel.ts";
+import type { EventActor } from "../observe/event.ts";
 import { backoffDelay, type BackoffLimits } from "./backoff.ts";
+import { Contest } from "./contest.ts";
 import type { SessionEntry } from "./session_entry.ts";
 import type { RouteOrigin } from "./snapshot.ts";
 
@@ -22,7 +24,7 @@ const INSTALL_BACKOFF: BackoffLimits = { firstUs: 100_000, maxUs: 10_000_000 };
 const UNINSTALL_BACKOFF: BackoffLimits = { firstUs: 50_000, maxUs: 1_000_000 };
 
 /** Why an installation was asked for: it decides what is counted and reported. */
-export type InstallCause = "policy" | "reconcile" | "endpoint";
+export type InstallCause = "policy" | "reconcile" | "endpoint" | "external";
 
 /** What a route entry needs from its manager. */
 export interface RouteContext {
@@ -36,6 +38,8 @@ export interface RouteContext {
   installed(entry: RouteEntry, cause: InstallCause, afterUs: number): void;
   /** The kernel confirmed that the route is gone; `afterUs` since that was first desired. */
   uninstalled(entry: RouteEntry, afterUs: number): void;
+  /** Somebody else removed or replaced it; it is put back after `delayUs`. */
+  removedExternally(entry: RouteEntry, actor: EventActor, delayUs: number): void;
   failed(entry: RouteEntry, action: "install" | "uninstall", error: KernelError): void;
 }
 
@@ -58,7 +62,13 @@ export class RouteEntry implements TimerOwner {
   /** What last happened to it, for people; `null` when there is nothing to say. */
   remark: string | null = null;
 
+  /** How it last went without our doing: `removed by ip (pid 812)`. */
+  lostBecause = "";
+  readonly contest = new Contest();
+
   #busy = false;
+  /** A removal by others, told while a request of ours is under way: which came first is not known. */
+  #lostMeanwhile: (() => void) | null = null;
   /** The claim was given up while a request was under way. */
   #forgotten = false;
   #desiredSince: number;
@@ -116,6 +126,30 @@ export class RouteEntry implements TimerOwner {
     this.install(cause);
   }
 
+  /**
+   * Somebody else took the route out of the kernel, or put another in its place. It is put back at once,
+   * or after a while when that keeps happening. Returns whether it was ours to lose.
+   */
+  lost(how: string, actor: EventActor): boolean {
+    if (this.excluded) return false;
+    if (this.#busy) {
+      this.#lostMeanwhile = () => this.lost(how, actor);
+      return true;
+    }
+    if (!this.#believed) return false;
+    this.#believe(false);
+    this.lostBecause = how;
+    if (this.desired) this.#answer(actor);
+    return true;
+  }
+
+  /** The kernel's table was seen without this route, and its link is gone: it went along. */
+  vanished(): void {
+    if (this.#busy || !this.#believed) return;
+    this.#believe(false);
+    this.remark = "gone with its link";
+  }
+
   /** The kernel's table was seen with this route although it should not be there: remove it. */
   removeStray(): void {
     if (this.desired || this.#busy || this.excluded) return;
@@ -144,6 +178,19 @@ export class RouteEntry implements TimerOwner {
     this.#pursue();
   }
 
+  #answer(actor: EventActor): void {
+    const { clock, wheel, loop } = this.context;
+    const now = clock.now();
+    const delayUs = this.contest.removed(now);
+    this.#desiredSince = now;
+    this.context.removedExternally(this, actor, delayUs);
+    this.#cause = "external";
+    if (delayUs === 0) return this.#pursue();
+    this.#retryTimer ??= wheel.add(this);
+    wheel.arm(this.#retryTimer, now + delayUs);
+    loop.wake();
+  }
+
   #desire(desired: boolean): void {
     this.desired = desired;
     this.#desiredSince = this.context.clock.now();
@@ -168,17 +215,22 @@ export class RouteEntry implements TimerOwner {
   #afterReplace(result: KernelResult): void {
     this.#busy = false;
     if (this.#takeForgotten()) return this.#pursue();
-    if (!result.ok) return this.#afterFailure("install", result.error, INSTALL_BACKOFF);
+    if (!result.ok) {
+      this.#takeLoss();
+      return this.#afterFailure("install", result.error, INSTALL_BACKOFF);
+    }
     this.#confirm(true);
     this.installs++;
     if (this.#cause !== "policy") this.reinstalls++;
     this.context.installed(this, this.#cause, this.changedAt - this.#desiredSince);
     this.#cause = "policy";
+    this.#takeLoss()?.();
     this.#pursue();
   }
 
   #afterDelete(result: KernelResult): void {
     this.#busy = false;
+    this.#takeLoss();
     if (this.#takeForgotten()) return this.#pursue();
     if (!result.ok && result.error.code !== "not_found") {
       return this.#afterFailure("uninstall", result.error, UNINSTALL_BACKOFF);
@@ -194,6 +246,12 @@ export class RouteEntry implements TimerOwner {
     const forgotten = this.#forgotten;
     this.#forgotten = false;
     return forgotten;
+  }
+
+  #takeLoss(): (() => void) | null {
+    const loss = this.#lostMeanwhile;
+    this.#lostMeanwhile = null;
+    return loss;
   }
 
   #confirm(present: boolean): void {

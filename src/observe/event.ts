@@ -11,6 +11,9 @@ export type EventKind =
   | "route_install_failed"
   | "route_uninstall_failed"
   | "route_refused"
+  | "route_removed_externally"
+  | "route_contested"
+  | "kernel_overrun"
   | "endpoint_opened"
   | "endpoint_lost"
   | "probe_route_failed"
@@ -36,10 +39,21 @@ export interface EventRoute {
   readonly src: string;
 }
 
+/** The process that did it; what could not be found out is `null`. */
+export interface EventActor {
+  readonly pid: number | null;
+  readonly command: string | null;
+  /** systemd unit or control group. */
+  readonly unit: string | null;
+  /** False when it is only the most likely one. */
+  readonly certain: boolean;
+}
+
 /** What a reporter says of something that happened; the log adds `seq` and `time`. */
 export interface EventDetails {
   readonly session?: EventSession;
   readonly route?: EventRoute;
+  readonly actor?: EventActor;
   readonly from?: string;
   readonly to?: string;
   readonly reason?: string;

@@ -114,6 +114,8 @@ export class Machine {
   routes: RouteConfig[] = [];
   /** Time in which the kernel answers, µs: uniform in 20..this. */
   kernelLatencyUs = 500;
+  /** Its kernel tells nobody of changes, as when notifications are lost. */
+  kernelIsMute = false;
   /** Requests that injected failures have refused. */
   refusals = 0;
   mutation: Mutation = {};
@@ -136,6 +138,9 @@ export class Machine {
         const at = surroundings.queue.now + latency.between(20, this.kernelLatencyUs);
         this.#lastAnswerAt = Math.max(at, this.#lastAnswerAt);
         surroundings.queue.call(at, () => this.#answer(answer));
+      },
+      notify: (_change, tell) => {
+        if (!this.kernelIsMute) surroundings.queue.call(surroundings.queue.now + 50, tell);
       },
     });
     this.kernel.failWhen((request) => this.#failureOf(request));

@@ -59,6 +59,8 @@ class Watched {
   presentSince = 0;
   /** When another process last took it away. */
   disturbedAt = -Infinity;
+  /** It has not been back since. */
+  disturbed = false;
   wanted = true;
   /** When it was last registered or withdrawn. */
   changedAt: number;
@@ -105,6 +107,7 @@ export class Referee {
       if (watched.route.dst !== there.dst || watched.route.table !== there.table) continue;
       watched.disturbedAt = this.world.queue.now;
       watched.present = false;
+      watched.disturbed = true;
     }
   }
 
@@ -124,6 +127,7 @@ export class Referee {
       for (const path of charge.paths.values()) this.#survey(charge.machine, path, now);
       if (charge.machine.kernelTroubled(PROMPT_US)) charge.kernelTroubledAt = now;
       for (const watched of charge.routes) this.#judge(charge, watched, now);
+      this.#judgeBelief(charge);
       this.#judgeExit(charge, now);
     }
   }
@@ -166,6 +170,19 @@ export class Referee {
       if (counts.sessions[state] === there) continue;
       this.#fail(
         `machine ${machine.index} counts ${counts.sessions[state]} sessions ${state} of ${there}`,
+      );
+    }
+  }
+
+  /** "Installed" is the kernel's word: only another process can make it wrong. */
+  #judgeBelief({ machine, routes }: Charge): void {
+    if (machine.process === null) return;
+    for (const entry of machine.process.daemon.manager.book.wanted()) {
+      const watched = entry.believed && routes.find(({ route }) => route === entry.config);
+      if (!watched || watched.present || watched.disturbed) continue;
+      const name = `route ${entry.config.dst} table ${entry.config.table}`;
+      this.#fail(
+        `${name} on machine ${machine.index} is called installed and is not in the kernel`,
       );
     }
   }
@@ -213,6 +230,7 @@ export class Referee {
       return;
     }
     watched.presentSince = now;
+    watched.disturbed = false;
     this.recoveries++;
     if (now <= kernelTroubledAt + bounds.kernel) return;
     if (now <= watched.disturbedAt + bounds.external) return;

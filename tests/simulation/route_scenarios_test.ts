@@ -143,6 +143,7 @@ Deno.test("a withdrawal between a sweep's listing and its reinstall is not undon
   const { world, puppet, daemon } = withPuppet({ kernel: { reconcileIntervalUs: 10 * S } });
   puppet.beAlive();
   await pass(world, 9 * S);
+  daemon.kernelIsMute = true;
   daemon.kernel.remove({ ...route(0, 1), protocol: 186 });
   daemon.kernelLatencyUs = 500 * MS;
   const lists = daemon.kernel.served.list;
@@ -156,15 +157,52 @@ Deno.test("a withdrawal between a sweep's listing and its reinstall is not undon
   assertEquals(daemon.holds(daemon.routes[0]!), false);
 });
 
-Deno.test("a route replaced by another process is put back by the next sweep", async () => {
+Deno.test("a route replaced by another process is put back by the next sweep at the latest", async () => {
   const { world, puppet, daemon } = withPuppet();
   puppet.beAlive();
   await pass(world, 5 * S);
+  daemon.kernelIsMute = true;
   daemon.kernel.put({ ...route(0, 1), via: "10.9.9.9", protocol: 4, ifindex: 2, metric: 0 });
   assertEquals(daemon.holds(daemon.routes[0]!), false);
   await pass(world, 31 * S);
   assert(daemon.holds(daemon.routes[0]!));
   assertEquals(routeOf(world).reinstalls, 1);
+});
+
+Deno.test("a route that another process removes or replaces is back within milliseconds", async () => {
+  const { world, puppet, daemon } = withPuppet({ kernel: { reconcileIntervalUs: 0 } });
+  puppet.beAlive();
+  await pass(world, 5 * S);
+  daemon.kernel.remove({ ...route(0, 1), protocol: 186 });
+  assertEquals(daemon.holds(daemon.routes[0]!), false);
+  await pass(world, 5 * MS);
+  assert(daemon.holds(daemon.routes[0]!));
+  daemon.kernel.put({ ...route(0, 1), via: "10.9.9.9", protocol: 4, ifindex: 2, metric: 0 });
+  assertEquals(daemon.holds(daemon.routes[0]!), false);
+  await pass(world, 5 * MS);
+  assert(daemon.holds(daemon.routes[0]!));
+  assertEquals(routeOf(world).reinstalls, 2);
+});
+
+Deno.test("a fight over a route slows down on our side, and ends at once when the other gives up", async () => {
+  const { world, puppet, daemon } = withPuppet({ kernel: { reconcileIntervalUs: 0 } });
+  puppet.beAlive();
+  await pass(world, 5 * S);
+  const before = daemon.kernel.served.replace;
+  let removals = 0;
+  for (let i = 0; i < 10_000; i++) {
+    if (daemon.kernel.remove({ ...route(0, 1), protocol: 186 })) removals++;
+    await pass(world, 1 * MS);
+  }
+  // Ten at once, then 0.1 s, 0.2 s, 0.4 s, … within these ten seconds.
+  assertEquals([0, 1].includes(removals - (daemon.kernel.served.replace - before)), true);
+  assertGreater(removals, 12);
+  assertLess(removals, 20);
+  await pass(world, 40 * S);
+  assert(daemon.holds(daemon.routes[0]!));
+  daemon.kernel.remove({ ...route(0, 1), protocol: 186 });
+  await pass(world, 5 * MS);
+  assert(daemon.holds(daemon.routes[0]!));
 });
 
 Deno.test("a daemon told to stop withdraws its routes although the kernel refuses for a while", async () => {

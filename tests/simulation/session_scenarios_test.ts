@@ -4,6 +4,7 @@ import {
   assertGreater,
   assertGreaterOrEqual,
   assertLessOrEqual,
+  assertMatch,
 } from "@std/assert";
 import { State } from "../../src/protocol/packet.ts";
 import { recoveryBounds } from "./bounds.ts";
@@ -287,4 +288,55 @@ Deno.test("coming up is timed from the first packet of the handshake that led to
   const took = lines.flatMap((line) => /"to":"up","after_us":(\d+)/.exec(line)?.[1] ?? []);
   assertEquals(took.length, 2);
   for (const us of took) assertLessOrEqual(Number(us), 2 * TX);
+});
+
+Deno.test("a peer that speaks more often from now on is detected by its new interval", async () => {
+  const { world, puppet } = withPuppet();
+  const slow = { desiredMinTxUs: 2 * S };
+  const stop = puppet.repeat(
+    S,
+    () => puppet.say(world.queue.now > S ? State.Up : State.Init, slow),
+  );
+  await pass(world, 5 * S);
+  stop();
+  assertEquals(sessionOf(world).detect_time_us, 6 * S);
+  puppet.say(State.Up);
+  await pass(world, DETECT + 10 * MS);
+  assertEquals(sessionOf(world).reason, "timeout");
+});
+
+Deno.test("a peer that wants packets more often gets the next one within its new interval", async () => {
+  for (let seed = 1; seed <= 10; seed++) {
+    const { world, puppet } = withPuppet({ seed });
+    const slow = { requiredMinRxUs: 3 * S };
+    const stop = puppet.repeat(
+      TX,
+      () => puppet.say(world.queue.now > S ? State.Up : State.Init, slow),
+    );
+    await pass(world, 15 * S);
+    stop();
+    assertEquals(sessionOf(world).tx_interval_us, 3 * S);
+    const last = puppet.heard.at(-1)!.at;
+    puppet.say(State.Up);
+    const asked = world.queue.now;
+    await pass(world, 2 * TX);
+    const next = puppet.heard.find(({ at }) => at > last)!.at;
+    assertLessOrEqual(next, Math.max(last + 1.1 * TX, asked) + 2 * DELAY + 2 * MS);
+    assertGreaterOrEqual(next - last, 0.9 * TX - 1 * MS);
+  }
+});
+
+Deno.test("when a lost address returns the peer is probed within a second, not when backoff ends", async () => {
+  for (let seed = 1; seed <= 10; seed++) {
+    const world = scene({ seed });
+    await pass(world, 5 * S);
+    const [machine] = world.machines as [Machine];
+    machine.host.removeAddress(machine.address);
+    await pass(world, 200 * S);
+    assertMatch(sessionOf(world).reason!, /^endpoint: /);
+    assertEquals(world.reports.get("endpoint_lost"), 1);
+    machine.host.addAddress(machine.address, DEV);
+    await pass(world, 1 * S + 3 * TX + 10 * MS);
+    assertEquals([0, 1].map((index) => sessionOf(world, index).state), ["up", "up"]);
+  }
 });

@@ -115,7 +115,7 @@ Deno.test("the world catches a daemon that believes in routes that are not there
   await assertRejects(
     () => firstViolation((seed) => ({ seed, mutation: { kernel } })),
     Violation,
-    "is missing, but its peer is reachable",
+    "is called installed and is not in the kernel",
   );
 });
 
