@@ -16,6 +16,10 @@ const core = {
     parameters: ["pointer", /* sk */ "i32", /* rxbuf */ "i32" /* txbuf */],
     result: "i32",
   },
+  nl_socket_add_membership: {
+    parameters: ["pointer", /* sk */ "i32" /* group */],
+    result: "i32",
+  },
   nl_sendto: {
     parameters: ["pointer", /* sk */ "buffer", /* buf */ "usize" /* size */],
     result: "i32",
@@ -64,6 +68,15 @@ const core = {
     result: "isize",
     nonblocking: true,
   },
+  poll_in_thread: {
+    name: "poll",
+    parameters: ["buffer", /* struct pollfd *fds */ "u64", /* nfds */ "i32" /* timeout, ms */],
+    result: "i32",
+    nonblocking: true,
+  },
+  eventfd: { parameters: ["u32", /* initval */ "i32" /* flags */], result: "i32" },
+  eventfd_write: { parameters: ["i32", /* fd */ "u64" /* value */], result: "i32" },
+  close: { parameters: ["i32" /* fd */], result: "i32" },
   setsockopt: {
     parameters: [
       "i32", /* fd */

@@ -66,8 +66,10 @@ export interface LinkChange {
   readonly name: string;
   /** Whether the interface exists in this network namespace. */
   readonly present: boolean;
-  /** Whether it is administratively up and has carrier (IFF_UP and IFF_LOWER_UP): routes can be on it. */
+  /** Whether it is administratively up (IFF_UP) and has carrier (IFF_LOWER_UP). */
   readonly up: boolean;
+  /** Whether it is administratively up. Without that its routes are gone; without carrier they stay. */
+  readonly adminUp: boolean;
   readonly actor: Actor;
 }
 

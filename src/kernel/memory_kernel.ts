@@ -196,21 +196,26 @@ export class MemoryKernel implements Kernel {
   }
 
   /**
-   * The link changes. One that is not up loses its routes, which nobody is told of; a name that comes
-   * back after its link was gone gets another index.
+   * The link changes. One that is down or gone loses its routes, which nobody is told of, and one without
+   * carrier does not; a name that comes back after its link was gone gets another index.
    */
-  setLink(name: string, state: "up" | "down" | "gone", actor: Actor = kernelActor): void {
+  setLink(
+    name: string,
+    state: "up" | "no carrier" | "down" | "gone",
+    actor: Actor = kernelActor,
+  ): void {
     if (state !== "gone" && this.#goneLinks.delete(name)) this.#ifindexes.delete(name);
     const ifindex = this.ifindex(name);
-    const up = state === "up";
-    if (up) {
+    const present = state !== "gone";
+    const adminUp = present && state !== "down";
+    if (adminUp) {
       this.#down.delete(ifindex);
     } else {
       this.#down.add(ifindex);
       this.#routes.removeWhere((route) => route.ifindex === ifindex);
     }
-    if (state === "gone") this.#goneLinks.add(name);
-    this.#tell({ kind: "link", ifindex, name, present: state !== "gone", up, actor });
+    if (!present) this.#goneLinks.add(name);
+    this.#tell({ kind: "link", ifindex, name, present, up: state === "up", adminUp, actor });
   }
 
   /**

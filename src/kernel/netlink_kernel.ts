@@ -6,6 +6,7 @@
  *   delete()  ├▶ queue ─▶ 64 requests, one buffer, one send ─▶ 64 answers ─┤   by sequence
  *   addRule() ┘                                                            └▶ number
  *   list()    ──▶ queue ─▶ dump, on a socket of its own (route_dump.ts)
+ *   subscribe() ◀── changes by others, on a socket of its own (monitor.ts)
  * ```
  *
  * rtnetlink carries requests out inside send(): when it returns, every answer waits in the socket.
@@ -19,12 +20,13 @@ import {
   interfaceIndex,
   libnlText,
   NetlinkError,
-  NetlinkSocket,
   REQUEST_SIZE,
   RequestWriter,
 } from "../../ffi/netlink.ts";
+import { NetlinkSocket } from "../../ffi/netlink_socket.ts";
 import { MissingCapability } from "./capability.ts";
 import { busyRequest, closedError, errno, invalidRequest, kernelError } from "./errors.ts";
+import { Actors } from "./actors.ts";
 import type { KernelChangeListener } from "./change.ts";
 import {
   type Kernel,
@@ -36,6 +38,8 @@ import {
   type MarkRule,
   type RouteFilter,
 } from "./kernel.ts";
+import { CHANGE_BUFFER, Monitor } from "./monitor.ts";
+import { ProcFs } from "./process_table.ts";
 import { routeNumbers } from "./request.ts";
 import type { Route } from "./route.ts";
 import { RouteDump } from "./route_dump.ts";
@@ -79,6 +83,8 @@ export interface NetlinkKernelOptions {
   readonly strictCheck?: boolean;
   /** Room for answers in bytes, 1 MiB unless told; a test makes them overrun it. */
   readonly answerBuffer?: number;
+  /** Room for notifications in bytes, 16 MiB unless told; a test makes them overrun it. */
+  readonly changeBuffer?: number;
 }
 
 /** {@linkcode Kernel} over rtnetlink. Nothing of it keeps the event loop alive once all is answered. */
@@ -86,7 +92,11 @@ export class NetlinkKernel implements Kernel {
   readonly counters: KernelCounters = kernelCounters();
 
   readonly #socket: NetlinkSocket;
+  readonly #ownPorts: ReadonlySet<number>;
+  readonly #actors = new Actors(new ProcFs(), () => performance.now());
   readonly #subscribers = new Subscribers();
+  readonly #changeBuffer: number;
+  #monitor: Monitor | null = null;
   readonly #writer: RequestWriter;
   readonly #dump: RouteDump;
   readonly #messages = new Uint8Array(SLICE * REQUEST_SIZE);
@@ -100,8 +110,11 @@ export class NetlinkKernel implements Kernel {
   #scheduled = false;
   #closed = false;
 
-  private constructor({ strictCheck = true, answerBuffer = ANSWER_BUFFER }: NetlinkKernelOptions) {
+  private constructor(options: NetlinkKernelOptions) {
+    const { strictCheck = true, answerBuffer = ANSWER_BUFFER } = options;
+    this.#changeBuffer = options.changeBuffer ?? CHANGE_BUFFER;
     this.#socket = new NetlinkSocket({ bufferSize: answerBuffer });
+    this.#ownPorts = new Set([this.#socket.port]); // The only one that changes anything.
     this.#writer = new RequestWriter();
     this.#dump = new RouteDump(this.#writer, this.counters, strictCheck);
   }
@@ -149,19 +162,34 @@ export class NetlinkKernel implements Kernel {
 
   subscribe(listener: KernelChangeListener): Disposable {
     if (this.#closed) throw new Error(closedError.text);
-    return this.#subscribers.add(listener);
+    this.#monitor ??= new Monitor({
+      ownPorts: this.#ownPorts,
+      actors: this.#actors,
+      counters: this.counters,
+      tell: (change) => this.#subscribers.tell(change),
+      bufferSize: this.#changeBuffer,
+    });
+    return this.#subscribers.add(listener, () => {
+      if (this.#subscribers.size === 0) this.#endMonitor();
+    });
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#subscribers.clear();
+    this.#endMonitor();
     for (const waiting of this.#queue.slice(this.#head)) this.#refuse(waiting, closedError);
     this.#queue = [];
     this.#head = 0;
     this.#dump.close();
     this.#writer[Symbol.dispose]();
     this.#socket[Symbol.dispose]();
+  }
+
+  #endMonitor(): void {
+    this.#monitor?.close();
+    this.#monitor = null;
   }
 
   #request(change: Change): Promise<KernelResult> {

@@ -4,7 +4,8 @@
  * calls are made in a thread. Between two parts (32 KiB, some 500 routes) the loop turns.
  */
 
-import { errnoText, NetlinkSocket, REQUEST_SIZE, type RequestWriter } from "../../ffi/netlink.ts";
+import { errnoText, REQUEST_SIZE, type RequestWriter } from "../../ffi/netlink.ts";
+import { NetlinkSocket } from "../../ffi/netlink_socket.ts";
 import { busyRequest, closedError, errno, kernelError } from "./errors.ts";
 import type { KernelCounters, KernelError, ListResult, RouteFilter } from "./kernel.ts";
 import type { KernelRoute } from "./route.ts";
@@ -103,7 +104,9 @@ export class RouteDump {
         if (message.seq !== sequence) continue;
         if (message.interrupted) whole = false;
         if (message.kind === "route") {
-          if (passes(message.route, filter)) routes.push(message.route);
+          if (message.unicast && passes(message.route, filter)) routes.push(message.route);
+        } else if (message.kind !== "answer" && message.kind !== "done") {
+          continue; // No part of a list of routes.
         } else if (message.errno === errno.ENOENT) {
           return { ok: true, routes: [] }; // The table does not exist: nothing was ever put into it.
         } else if (message.errno !== 0) {

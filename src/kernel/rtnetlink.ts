@@ -6,6 +6,7 @@
  * ```
  *   nlmsghdr   len u32 | type u16 | flags u16 | seq u32 | port u32          16 bytes, host byte order
  *   rtmsg      family | dst_len | src_len | tos | table | protocol | scope | type | flags u32
+ *   ifinfomsg, ifaddrmsg, fib_rule_hdr: rtnetlink_notice.ts
  *   rtattr     len u16 | type u16 | value, padded to 4 bytes                 addresses in network order
  *   nlmsgerr   -errno i32 | the request's header [and its body, unless capped] | attributes
  * ```
@@ -13,6 +14,17 @@
 
 import { formatAddress, hasHostBits } from "./ipv4.ts";
 import type { KernelRoute } from "./route.ts";
+import {
+  type AddressNotice,
+  aligned,
+  type LinkNotice,
+  NLA_TYPE_MASK,
+  type Nothing,
+  readAddress,
+  readLink,
+  readRule,
+  type RuleNotice,
+} from "./rtnetlink_notice.ts";
 
 /** What every message carries. */
 interface Header {
@@ -38,19 +50,26 @@ export interface DoneMessage extends Header {
   readonly text: string;
 }
 
-/** A unicast IPv4 route: part of a dump, or a notification that it came or went. */
+/** An IPv4 route: part of a dump, or a notification that it came or went. */
 export interface RouteMessage extends Header {
   readonly kind: "route";
   readonly change: "new" | "deleted";
   readonly route: KernelRoute;
+  /** Not a blackhole, an unreachable, a prohibit, … route; those have neither next hop nor source here. */
+  readonly unicast: boolean;
+  /** A new route took the place of the first one with the same table, prefix and metric. */
+  readonly replaced: boolean;
 }
 
-export type RtnetlinkMessage = AnswerMessage | DoneMessage | RouteMessage;
+/** A link, an address or a rule: a notification that it came, changed or went. */
+export type NoticeMessage = Header & (LinkNotice | AddressNotice | RuleNotice);
+
+export type RtnetlinkMessage = AnswerMessage | DoneMessage | RouteMessage | NoticeMessage;
 
 /** What was in a datagram. */
 export interface ReadResult {
   readonly messages: RtnetlinkMessage[];
-  /** Well-formed routes that livenessd has nothing to do with: IPv6, blackhole, cached, local, … */
+  /** Well-formed messages that livenessd has nothing to do with: IPv6, cached, table `local`, … */
   readonly ignored: number;
   /** Messages that are truncated, of unknown type, or inconsistent. */
   readonly unreadable: number;
@@ -62,10 +81,17 @@ const RTMSG = 12;
 const NLMSG_NOOP = 1;
 const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
+const RTM_NEWLINK = 16;
+const RTM_DELLINK = 17;
+const RTM_NEWADDR = 20;
+const RTM_DELADDR = 21;
 const RTM_NEWROUTE = 24;
 const RTM_DELROUTE = 25;
+const RTM_NEWRULE = 32;
+const RTM_DELRULE = 33;
 
 const NLM_F_DUMP_INTR = 0x10;
+const NLM_F_REPLACE = 0x100;
 const NLM_F_CAPPED = 0x100;
 const NLM_F_ACK_TLVS = 0x200;
 const NLMSGERR_ATTR_MSG = 1;
@@ -86,13 +112,7 @@ const RTA_VIA = 18;
 const RTA_ENCAP = 22;
 const RTA_NH_ID = 30;
 
-/** The high bits of an attribute's type are flags (nested, byte order). */
-const NLA_TYPE_MASK = 0x3fff;
-
 const text = new TextDecoder();
-
-/** What a reader of one message's body answers when it yields no message. */
-type Nothing = "ignored" | "unreadable";
 
 /**
  * Reads the messages of one datagram.
@@ -138,12 +158,28 @@ function readMessage(view: DataView, at: number, end: number): RtnetlinkMessage 
     case NLMSG_DONE:
       return readAnswer(header, "done", view, body, end, flags);
     case RTM_NEWROUTE:
-      return readRoute(header, "new", view, body, end);
+      return readRoute(header, "new", (flags & NLM_F_REPLACE) !== 0, view, body, end);
     case RTM_DELROUTE:
-      return readRoute(header, "deleted", view, body, end);
+      return readRoute(header, "deleted", false, view, body, end);
+    case RTM_NEWLINK:
+    case RTM_DELLINK:
+      return noticed(header, readLink(view, body, end, type === RTM_NEWLINK));
+    case RTM_NEWADDR:
+    case RTM_DELADDR:
+      return noticed(header, readAddress(view, body, end, type === RTM_NEWADDR));
+    case RTM_NEWRULE:
+    case RTM_DELRULE:
+      return noticed(header, readRule(view, body, end, type === RTM_NEWRULE));
     default:
       return "unreadable";
   }
+}
+
+function noticed(
+  header: Header,
+  notice: LinkNotice | AddressNotice | RuleNotice | Nothing,
+): NoticeMessage | Nothing {
+  return typeof notice === "string" ? notice : { ...header, ...notice };
 }
 
 function readAnswer(
@@ -186,6 +222,7 @@ function readWords(view: DataView, at: number, end: number): string {
 function readRoute(
   header: Header,
   change: "new" | "deleted",
+  replaced: boolean,
   view: DataView,
   at: number,
   end: number,
@@ -236,16 +273,19 @@ function readRoute(
   if (dst === null || hasHostBits(dst, prefixLength) || table === 0) return "unreadable";
 
   // A route for one type of service only is another route than the one of the same prefix.
-  if (type !== RTN_UNICAST || tos !== 0 || cloned || table === RT_TABLE_LOCAL) return "ignored";
+  if (tos !== 0 || cloned || table === RT_TABLE_LOCAL) return "ignored";
+  const unicast = type === RTN_UNICAST;
   return {
     kind: "route",
     ...header,
     change,
+    unicast,
+    replaced,
     route: {
       table,
       dst: `${formatAddress(dst)}/${prefixLength}`,
-      via: via === null || elaborate ? null : formatAddress(via),
-      src: src === null ? null : formatAddress(src),
+      via: via === null || elaborate || !unicast ? null : formatAddress(via),
+      src: src === null || !unicast ? null : formatAddress(src),
       ifindex,
       protocol,
       metric,
@@ -256,8 +296,4 @@ function readRoute(
 function isElaborate(attribute: number): boolean {
   return attribute === RTA_MULTIPATH || attribute === RTA_VIA || attribute === RTA_ENCAP ||
     attribute === RTA_NH_ID;
-}
-
-function aligned(length: number): number {
-  return (length + 3) & ~3;
 }

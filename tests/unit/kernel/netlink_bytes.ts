@@ -39,6 +39,39 @@ export function routeBody(
   return join(new Uint8Array(header), u32(flags), ...attributes.map((each) => attribute(each)));
 }
 
+/** `struct ifinfomsg` and attributes. */
+export function linkBody(
+  { family = 0, index = 3, flags = 0x11043 } = {},
+  attributes: readonly Attribute[] = [],
+): Uint8Array {
+  const all = attributes.map((each) => attribute(each));
+  return join(new Uint8Array([family, 0, 1, 0]), u32(index), u32(flags), u32(0), ...all);
+}
+
+/** `struct ifaddrmsg` and attributes. */
+export function addressBody(
+  { family = 2, prefixLength = 24, index = 3 } = {},
+  attributes: readonly Attribute[] = [],
+): Uint8Array {
+  const all = attributes.map((each) => attribute(each));
+  return join(new Uint8Array([family, prefixLength, 0x80, 0]), u32(index), ...all);
+}
+
+/** `struct fib_rule_hdr` and attributes. */
+export function ruleBody(
+  { family = 2, dstLength = 0, srcLength = 0, tos = 0, table = 77, action = 1, flags = 0 } = {},
+  attributes: readonly Attribute[] = [],
+): Uint8Array {
+  const all = attributes.map((each) => attribute(each));
+  const header = [family, dstLength, srcLength, tos, table, 0, 0, action];
+  return join(new Uint8Array(header), u32(flags), ...all);
+}
+
+/** Text and its NUL, as interface names are told. */
+export function name(text: string): Uint8Array {
+  return new TextEncoder().encode(`${text}\0`);
+}
+
 /** `struct rtattr` and its value, padded. `length` lies about it. */
 export function attribute([type, value]: Attribute, length?: number): Uint8Array {
   const payload = typeof value === "number"

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { readMessages } from "../../../src/kernel/rtnetlink.ts";
 import { type Attribute, attribute, join, message, routeBody, u32 } from "./netlink_bytes.ts";
 
@@ -45,6 +45,8 @@ Deno.test("a route is read with all that livenessd knows of one", () => {
       kind: "route",
       ...header,
       change: "new",
+      unicast: true,
+      replaced: false,
       route: { ...routeRead, table: 44880, src: "10.9.0.1", metric: 4294967295 },
     }],
     ignored: 0,
@@ -58,6 +60,8 @@ Deno.test("a deletion, a default route and a table in the header alone are read"
     kind: "route",
     ...header,
     change: "deleted",
+    unicast: true,
+    replaced: false,
     route: { ...routeRead, table: 100, dst: "0.0.0.0/0" },
   }]);
 });
@@ -84,11 +88,6 @@ Deno.test("routes that are none of ours are ignored, not misread and not called 
   const others: Parameters<typeof routeBody>[0][] = [
     { family: 10 },
     { family: 28 },
-    { type: 2 },
-    { type: 3 },
-    { type: 6 },
-    { type: 7 },
-    { type: 200 },
     { flags: 0x200 },
     { table: 255 },
     { tos: 0x10 },
@@ -96,6 +95,24 @@ Deno.test("routes that are none of ours are ignored, not misread and not called 
   for (const parts of others) {
     const { messages, ignored, unreadable } = readRoute(parts, plain);
     assertEquals([messages, ignored, unreadable], [[], 1, 0], JSON.stringify(parts));
+  }
+});
+
+Deno.test("a blackhole and its kin are read as routes without next hop or source", () => {
+  for (const type of [0, 2, 3, 6, 7, 8, 9, 200]) {
+    const [read] = readRoute({ type }, [...plain, [PREFSRC, "10.9.0.1"]]).messages;
+    assert(read.kind === "route" && !read.unicast, `type ${type}`);
+    assertEquals(read.route, { ...routeRead, via: null, src: null });
+  }
+});
+
+Deno.test("a new route tells whether it took another's place, a deleted one never does", () => {
+  for (
+    const [type, flags, replaced] of [[24, 0x100, true], [24, 0x600, false], [25, 0x100, false]]
+  ) {
+    const bytes = message(Number(type), routeBody({}, plain), { flags: Number(flags) });
+    const [read] = readMessages(bytes).messages;
+    assertEquals(read.kind === "route" && read.replaced, replaced);
   }
 });
 

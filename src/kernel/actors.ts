@@ -1,0 +1,122 @@
+/**
+ * Who owns a netlink socket, by its port id.
+ *
+ * A port id is the process id for most programs' first socket; libnl adds high bits, and further sockets
+ * get random ids. So it is a hint and no proof. The proof is the socket itself: /proc/net/netlink tells
+ * its inode, and /proc/PID/fd whether the process holds it. When the socket is closed already, as a
+ * short-lived `ip`'s is, the hint must do, and the answer says that it is not certain. What neither
+ * proves nor is probable is unknown: nobody is blamed by a guess.
+ */
+
+import { type Actor, kernelActor } from "./change.ts";
+import type { ProcessFacts, ProcessTable } from "./process_table.ts";
+
+/** libnl's port ids: the process id, and the socket's number in the process above it. */
+const PID_BITS = 22;
+/** Ids from here on are those that the kernel draws when the process id is taken. */
+const DRAWN = 2 ** 31;
+
+/** How long an answer is given again without a look at /proc, in ms: many changes come in bursts. */
+const FRESH_MS = 1000;
+
+/**
+ * For how long a notification may wait, in ms, before its maker's process id may have been given to
+ * another process meanwhile.
+ */
+const REUSE_MS = 1000;
+
+/** Answers that are kept; beyond, the old ones go. */
+const KEPT = 1024;
+
+interface Known {
+  readonly actor: Actor;
+  readonly until: number;
+}
+
+/** Answers who made a change, at once and without reading /proc for each of many. */
+export class Actors {
+  readonly #known = new Map<number, Known>();
+  /** Holders of sockets whose port ids say nothing, found by a search, by inode. */
+  readonly #holders = new Map<number, number>();
+  #search: Promise<void> | null = null;
+  #caughtUp: number;
+
+  /** @param now a monotonic clock, ms */
+  constructor(readonly processes: ProcessTable, readonly now: () => number) {
+    this.#caughtUp = now();
+  }
+
+  /** No notification waits: later ones are of changes made from now on. */
+  caughtUp(): void {
+    this.#caughtUp = this.now();
+  }
+
+  /**
+   * The owner of a port id. A socket that only a search through all processes can find is unknown at
+   * first; the search runs meanwhile, and a later change finds its maker named.
+   */
+  of(port: number): Actor {
+    if (port === 0) return kernelActor;
+    const now = this.now();
+    const known = this.#known.get(port);
+    if (known !== undefined && now < known.until) return known.actor;
+    const actor = this.#find(port, now);
+    if (this.#known.size >= KEPT) this.#known.clear();
+    this.#known.set(port, { actor, until: now + FRESH_MS });
+    return actor;
+  }
+
+  /** Settles when no search runs. */
+  async settled(): Promise<void> {
+    await this.#search;
+  }
+
+  #find(port: number, now: number): Actor {
+    // What a process that is about to end says of itself comes first.
+    const hint = this.processes.facts(port % 2 ** PID_BITS);
+    const inode = this.processes.socketInode(port);
+    if (inode === null) return this.#probable(port, hint, now);
+    if (hint !== null && this.processes.holds(hint.pid, inode)) {
+      return named(port, hint, this.#wasThere(hint, now));
+    }
+    const holder = this.#holders.get(inode);
+    if (holder !== undefined && this.processes.holds(holder, inode)) {
+      const facts = this.processes.facts(holder);
+      if (facts !== null) return named(port, facts, this.#wasThere(facts, now));
+    }
+    this.#holders.delete(inode);
+    this.#searchFor(port, inode);
+    return unknown(port);
+  }
+
+  /** Of a socket that is closed: its maker, if the hint can be right. */
+  #probable(port: number, hint: ProcessFacts | null, now: number): Actor {
+    const can = hint !== null && port < DRAWN && this.#wasThere(hint, now) &&
+      this.processes.couldChangeRoutes(hint.pid);
+    return can ? named(port, hint, false) : unknown(port);
+  }
+
+  /** Whether the process was there when the change was made, so that it cannot have a dead one's id. */
+  #wasThere(facts: ProcessFacts, now: number): boolean {
+    const waited = now - this.#caughtUp;
+    return waited < REUSE_MS || facts.ageMs > waited;
+  }
+
+  #searchFor(port: number, inode: number): void {
+    this.#search ??= this.processes.findHolder(inode).then((pid) => {
+      this.#search = null;
+      if (pid === null) return;
+      if (this.#holders.size >= KEPT) this.#holders.clear();
+      this.#holders.set(inode, pid);
+      this.#known.delete(port);
+    });
+  }
+}
+
+function unknown(port: number): Actor {
+  return { port, pid: null, command: null, unit: null, certain: false };
+}
+
+function named(port: number, { pid, command, unit }: ProcessFacts, certain: boolean): Actor {
+  return { port, pid, command, unit, certain };
+}
