@@ -66,6 +66,8 @@ export class RouteEntry implements TimerOwner {
   lostBecause = "";
   readonly contest = new Contest();
 
+  /** It may be in the kernel without our having heard so, and is not desired there. */
+  #isStray = false;
   #busy = false;
   /** A removal by others, told while a request of ours is under way: which came first is not known. */
   #lostMeanwhile: (() => void) | null = null;
@@ -113,6 +115,7 @@ export class RouteEntry implements TimerOwner {
   /** Gives up the claim and leaves the kernel as it is, or as a request under way makes it. */
   forget(): void {
     this.#forgotten = this.#busy;
+    this.#isStray = false;
     this.desired = false;
     this.#believe(false);
     this.#cancelRetry();
@@ -153,13 +156,13 @@ export class RouteEntry implements TimerOwner {
   /** The kernel's table was seen with this route although it should not be there: remove it. */
   removeStray(): void {
     if (this.desired || this.#busy || this.excluded) return;
-    this.#believe(true);
+    this.#isStray = true;
     this.#pursue();
   }
 
   /** True while a request is under way or waits for another try. */
   get unsettled(): boolean {
-    return this.#busy || (!this.excluded && this.desired !== this.#believed);
+    return this.#busy || (!this.excluded && (this.desired !== this.#believed || this.#isStray));
   }
 
   /** Settles once the kernel holds what is desired. Never rejects. */
@@ -202,7 +205,7 @@ export class RouteEntry implements TimerOwner {
   /** Makes one step towards what is desired, unless one is under way. */
   #pursue(): void {
     if (this.#busy || this.#retryPending()) return;
-    if (this.desired === this.#believed) return this.#settle();
+    if (this.desired === this.#believed && !this.#isStray) return this.#settle();
     this.#busy = true;
     const { kernel } = this.context;
     if (this.desired) {
@@ -256,6 +259,7 @@ export class RouteEntry implements TimerOwner {
 
   #confirm(present: boolean): void {
     this.#believe(present);
+    this.#isStray = false;
     this.failures = 0;
     this.lastError = null;
   }
