@@ -1,5 +1,5 @@
 import { getColorEnabled } from "@std/fmt/colors";
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { readIproute2Names } from "../config/iproute2_names.ts";
 import { formatProblem } from "../config/problem.ts";
 import { escapeControls } from "../observe/escape.ts";
@@ -11,6 +11,7 @@ import {
   loadOrRefuse,
   printSchema,
 } from "./config_commands.ts";
+import { showEvents } from "./events_command.ts";
 import { CliError, Exit } from "./exit.ts";
 import { type CliIo, OutputClosed } from "./io.ts";
 import { addRoute, listRoutes, removeRoute } from "./routes_command.ts";
@@ -118,6 +119,13 @@ class Cli {
     view("status", "show what the daemon does and what went wrong", showStatus);
     view("routes", "list the wanted routes, and why one is not installed", listRoutes);
     view("sessions", "list the sessions, and why one is down", listSessions);
+    this.program.command("events").description("show what happened, oldest first")
+      .option("--follow", "go on as it happens, until interrupted")
+      .option("--since <seq>", "only what came after event number SEQ", eventNumber, 0)
+      .option("--json", "print the API's JSON, an event a line")
+      .action(({ follow = false, since, json = false }: EventsArguments) =>
+        this.#withDaemon(showEvents({ follow, since, json }))
+      );
   }
 
   #addChangeCommands(): void {
@@ -181,6 +189,17 @@ class Cli {
   #socket(): string | undefined {
     return this.program.opts<{ socket?: string }>().socket;
   }
+}
+
+interface EventsArguments {
+  readonly follow?: boolean;
+  readonly since: number;
+  readonly json?: boolean;
+}
+
+function eventNumber(text: string): number {
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("It must be an event's number, 0 for all.");
 }
 
 function versionLine(): string {

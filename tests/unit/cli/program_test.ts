@@ -1,72 +1,8 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { stripAnsiCode } from "@std/fmt/colors";
-import { controlHandler } from "../../../src/api/handler.ts";
-import { serveUnix } from "../../../src/api/server.ts";
-import { type CliIo, OutputClosed } from "../../../src/cli/io.ts";
-import { main } from "../../../src/cli/program.ts";
 import { VERSION } from "../../../src/cli/version.ts";
 import { FakeDaemon, route, session, status } from "../api/fake_daemon.ts";
-
-class Console implements CliIo {
-  stdout = "";
-  stderr = "";
-  columns: number | null = null;
-  color = false;
-  closed = false;
-
-  out(text: string): Promise<void> {
-    if (this.closed) return Promise.reject(new OutputClosed());
-    this.stdout += text;
-    return Promise.resolve();
-  }
-
-  err(text: string): Promise<void> {
-    this.stderr += text;
-    return Promise.resolve();
-  }
-
-  now(): number {
-    return Date.parse("2023-11-14T22:13:32.123Z");
-  }
-}
-
-interface Run {
-  readonly status: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-async function run(args: string[], given: Partial<Console> = {}): Promise<Run> {
-  const console = Object.assign(new Console(), given);
-  const status = await main(args, console);
-  return { status, stdout: console.stdout, stderr: console.stderr };
-}
-
-/** Serves the daemon's API on a real Unix socket while `use` runs commands against it. */
-async function withDaemon(
-  daemon: FakeDaemon,
-  use: (cli: (args: string[], given?: Partial<Console>) => Promise<Run>) => Promise<void>,
-): Promise<void> {
-  const directory = Deno.makeTempDirSync();
-  const socket = `${directory}/livenessd.sock`;
-  const server = await serveUnix(socket, null, controlHandler(daemon));
-  try {
-    await use((args, given) => run(["--socket", socket, ...args], given));
-  } finally {
-    await server.close();
-    Deno.removeSync(directory, { recursive: true });
-  }
-}
-
-async function withFile(text: string, use: (path: string) => Promise<void>): Promise<void> {
-  const path = Deno.makeTempFileSync({ suffix: ".yaml" });
-  try {
-    Deno.writeTextFileSync(path, text);
-    await use(path);
-  } finally {
-    Deno.removeSync(path);
-  }
-}
+import { run, withDaemon, withFile } from "./support.ts";
 
 const CONFIG = `mode: active
 routes:
@@ -81,7 +17,9 @@ Deno.test("version and help go to standard output with status 0", async () => {
   }
   const help = await run(["--help"]);
   assertEquals([help.status, help.stderr], [0, ""]);
-  for (const command of ["run", "check", "schema", "version", "status", "routes", "sessions"]) {
+  for (
+    const command of ["run", "check", "schema", "version", "status", "routes", "sessions", "events"]
+  ) {
     assertMatch(help.stdout, new RegExp(`^  ${command} `, "m"));
   }
   assert(help.stdout.split("\n").every((line) => line.length <= 80));
