@@ -187,6 +187,7 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
     this.#sayGoodbye();
     // The loop goes on meanwhile: removals that the kernel refuses are tried again by its timers.
     if (onShutdown === "withdraw") await this.book.withdrawAll();
+    await this.book.left();
     this.loop.stop();
     await this.probePath.stop();
   }
@@ -290,7 +291,7 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
     if (end === undefined) return;
     const details = { session: { dev: end.dev, src: end.address, peer: "" } };
     if (endpoint.open) {
-      this.#report("endpoint_opened", details);
+      if (!end.wasOpen) this.#report("endpoint_opened", details);
       this.#revive(end);
     } else if (end.wasOpen) {
       this.#report("endpoint_lost", { ...details, reason: endpoint.reason ?? "unknown" });

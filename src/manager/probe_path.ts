@@ -33,6 +33,8 @@ export class ProbePath {
   readonly #routes = new Map<string, Route>();
   /** Metrics in use for an address. */
   readonly #metrics = new Map<string, Set<number>>();
+  /** Told to stop: a sweep that is under way must not bring back what is being removed. */
+  #stopped = false;
 
   constructor(options: ProbePathOptions) {
     this.#options = options;
@@ -48,6 +50,7 @@ export class ProbePath {
 
   /** Makes the way for a session, or renews it: it is created again if it vanished. */
   open(key: string, peer: string, via: string, dev: string, src: string): void {
+    if (this.#stopped) return;
     let route = this.#routes.get(key);
     if (route === undefined) {
       const { table, protocol } = this.#options;
@@ -74,6 +77,7 @@ export class ProbePath {
   async sweep(): Promise<void> {
     const { kernel, table, protocol } = this.#options;
     const listed = await kernel.list({ table, protocol });
+    if (this.#stopped) return;
     if (!listed.ok) return this.#note(null, listed.error);
     const present = new Set(listed.routes.map(probeIdentity));
     const wanted = new Set([...this.#routes.values()].map(probeIdentity));
@@ -93,6 +97,7 @@ export class ProbePath {
   /** Removes every probe route and the rule. */
   async stop(): Promise<void> {
     const { kernel } = this.#options;
+    this.#stopped = true;
     const deletions = [...this.#routes.values()].map((route) => kernel.delete(route));
     this.#routes.clear();
     await Promise.all([...deletions, kernel.deleteRule(this.rule)]);

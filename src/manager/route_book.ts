@@ -46,7 +46,7 @@ export class RouteBook implements RouteContext {
   readonly #excluded: ReadonlySet<string>;
   /** By table and destination: the kernel holds one of a kind. */
   readonly #wanted = new Map<string, RouteEntry>();
-  /** By identity: withdrawn, and not yet gone from the kernel. */
+  /** By {@linkcode leavingKey}: withdrawn, and not yet gone from the kernel. */
   readonly #leaving = new Map<string, RouteEntry>();
 
   constructor(options: RouteBookOptions) {
@@ -92,12 +92,13 @@ export class RouteBook implements RouteContext {
   /** Forgets the route, then removes it from the kernel as policy says. Resolves when that is done. */
   async remove(entry: RouteEntry): Promise<void> {
     this.#wanted.delete(slotKey(entry.config));
-    this.#leaving.set(entry.identity, entry);
+    this.#leaving.set(leavingKey(entry), entry);
     this.#report("route_forgotten", { route: eventRoute(entry) });
     this.act(entry, "withdraw");
     await entry.settled();
     entry.dispose();
-    if (this.#leaving.get(entry.identity) === entry) this.#leaving.delete(entry.identity);
+    const key = leavingKey(entry);
+    if (this.#leaving.get(key) === entry) this.#leaving.delete(key);
   }
 
   /** Removes every route from the kernel as policy says for a withdrawal. Resolves when that is done. */
@@ -105,6 +106,11 @@ export class RouteBook implements RouteContext {
     const entries = [...this.#wanted.values()];
     for (const entry of entries) this.act(entry, "withdraw");
     await Promise.all(entries.map((entry) => entry.settled()));
+  }
+
+  /** Resolves when the kernel has let go of every route that was withdrawn. */
+  async left(): Promise<void> {
+    await Promise.all([...this.#leaving.values()].map((entry) => entry.settled()));
   }
 
   /** Does what policy says for what happened to the route or its session. */
@@ -190,11 +196,11 @@ export class RouteBook implements RouteContext {
 
   /** A route that comes back while its former self is still leaving takes over what that one left. */
   #takeOver(entry: RouteEntry): void {
-    const former = this.#leaving.get(entry.identity);
+    const former = this.#leaving.get(leavingKey(entry));
     if (former === undefined) return;
     former.forget();
-    this.#leaving.delete(entry.identity);
-    entry.removeStray();
+    this.#leaving.delete(leavingKey(entry));
+    if (!former.config.noUninstall) entry.removeStray();
   }
 }
 
@@ -205,6 +211,11 @@ function whyGone(entry: RouteEntry, cause: InstallCause): string {
 
 function milliseconds(us: number): string {
   return `${(us / 1_000).toFixed(us < 10_000 ? 1 : 0)} ms`;
+}
+
+/** What a removal that is under way takes from the kernel: the same route on another link is another. */
+function leavingKey({ identity, config }: RouteEntry): string {
+  return `${identity} ${config.dev}`;
 }
 
 /** Table and destination: what the kernel holds one of. */

@@ -125,6 +125,8 @@ export class RouteEntry implements TimerOwner {
   /** The kernel's table was seen without this route: believe that, and put it back. */
   reinstall(cause: "reconcile" | "endpoint"): void {
     if (!this.desired || this.#busy) return;
+    // With its link the reason for earlier refusals may be gone.
+    if (cause === "endpoint") this.#cancelRetry();
     this.#believe(false);
     this.install(cause);
   }
@@ -238,9 +240,12 @@ export class RouteEntry implements TimerOwner {
     if (!result.ok && result.error.code !== "not_found") {
       return this.#afterFailure("uninstall", result.error, UNINSTALL_BACKOFF);
     }
+    const wasThere = result.ok || this.#believed;
     this.#confirm(false);
-    this.withdraws++;
-    this.context.uninstalled(this, this.changedAt - this.#desiredSince);
+    if (wasThere) {
+      this.withdraws++;
+      this.context.uninstalled(this, this.changedAt - this.#desiredSince);
+    }
     this.#pursue();
   }
 
@@ -273,12 +278,17 @@ export class RouteEntry implements TimerOwner {
   }
 
   #afterFailure(action: "install" | "uninstall", error: KernelError, limits: BackoffLimits): void {
-    // The wish may have changed while the kernel was busy refusing the former one.
-    if ((action === "install") !== this.desired) return this.#pursue();
-    this.failures++;
     this.totalFailures++;
-    this.lastError = error;
+    // What could not be removed is still there; what the kernel was too busy to answer for may be.
+    if (!this.#believed && (action === "uninstall" || error.code === "busy")) this.#isStray = true;
+    // The wish may have changed while the kernel was busy refusing the former one.
+    const isWanted = (action === "install") === this.desired;
+    if (isWanted) {
+      this.failures++;
+      this.lastError = error;
+    }
     this.context.failed(this, action, error);
+    if (!isWanted) return this.#pursue();
     if (error.code === "closed") return this.#settle();
     this.#retryTimer ??= this.context.wheel.add(this);
     const { clock, wheel, loop } = this.context;
