@@ -1,4 +1,5 @@
 /** What goes wrong in a world, when, and for how long: all of it drawn from the seed before it begins. */
+import type { RouteConfig } from "../../src/config/config.ts";
 import type { KernelErrorCode } from "../../src/kernel/kernel.ts";
 import type { KernelFailure, Machine } from "./machine.ts";
 import { DEV } from "./machine.ts";
@@ -224,13 +225,14 @@ function adminDown(world: World, random: SeededRandom): Undo | null {
   const session = { dev: DEV, src: machine.address, peer: peer.address };
   const { process } = machine;
   if (process === null || !machine.talksTo(peer.address)) return null;
-  process.adminDown.add(peer.address);
-  process.command(() => process.daemon.manager.setAdmin(session, "down"));
-  const end = () => {
-    // The word holds for the session: it is forgotten with its last route.
-    if (!process.adminDown.delete(peer.address) || machine.process !== process) return;
-    process.command(() => process.daemon.manager.setAdmin(session, "up"));
-  };
+  process.command(({ manager }) => {
+    if (manager.setAdmin(session, "down").ok) process.adminDown.add(peer.address);
+  });
+  const end = () =>
+    process.command(({ manager }) => {
+      // The word holds for the session: it is forgotten with its last route.
+      if (process.adminDown.delete(peer.address)) manager.setAdmin(session, "up");
+    });
   return { what: `${machine.index}: ${peer.address}`, end };
 }
 
@@ -240,18 +242,28 @@ function withdrawRoute(world: World, random: SeededRandom): Undo | null {
   const { process } = machine;
   if (machine.routes.length === 0 || process === null || process.stopping) return null;
   const route = random.pick(machine.routes);
-  machine.routes = machine.routes.filter((other) => other !== route);
-  if (machine.routes.every((other) => other.probe !== route.probe)) {
-    process.adminDown.delete(route.probe);
-  }
-  world.referee.changed(machine, route, false);
-  process.command(() => process.daemon.manager.withdraw(route));
-  const end = () => {
+  process.command(({ manager }) => {
+    if (!machine.routes.includes(route)) return;
+    manager.withdraw(route);
+    machine.routes = machine.routes.filter((other) => other !== route);
+    world.referee.changed(machine, route, false);
+    const last = machine.routes.every((other) => other.probe !== route.probe);
+    if (last) process.adminDown.delete(route.probe);
+  });
+  return {
+    what: `${machine.index}: ${route.dst} table ${route.table}`,
+    end: () => registerAgain(world, machine, route),
+  };
+}
+
+function registerAgain(world: World, machine: Machine, route: RouteConfig): void {
+  const register = () => {
+    if (machine.routes.includes(route)) return false;
     machine.routes = [...machine.routes, route];
     world.referee.changed(machine, route, true);
-    const present = machine.process;
-    if (present === null || present.stopping) return;
-    present.command(() => present.daemon.manager.register(route, "api"));
+    return true;
   };
-  return { what: `${machine.index}: ${route.dst} table ${route.table}`, end };
+  const { process } = machine;
+  if (process === null || process.stopping) register();
+  else process.command(({ manager }) => void (register() && manager.register(route, "api")));
 }

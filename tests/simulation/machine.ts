@@ -2,6 +2,7 @@
 import type { Config, RouteConfig } from "../../src/config/config.ts";
 import type { KernelErrorCode } from "../../src/kernel/kernel.ts";
 import { MemoryKernel, type MemoryRequest } from "../../src/kernel/memory_kernel.ts";
+import type { Route } from "../../src/kernel/route.ts";
 import type { EventDetails, EventKind } from "../../src/observe/event.ts";
 import { type SimulatedDaemon, startDaemon } from "./daemon.ts";
 import { type Host, parseAddress } from "./network.ts";
@@ -18,6 +19,8 @@ export interface Surroundings {
   readonly queue: EventQueue;
   /** A promise was settled: its consequences must run before the next event. */
   unsettled(): void;
+  /** The kernel of `machine` gets a route that it did not have. */
+  appeared(machine: Machine, route: Route): void;
   /** A daemon reports something. */
   reported(machine: Machine, kind: EventKind, details: EventDetails): void;
 }
@@ -46,7 +49,7 @@ export class Process {
   /** Peers whose session an operator took down. */
   readonly adminDown = new Set<string>();
   #stalls = 0;
-  #commands: (() => void)[] = [];
+  #commands: ((daemon: SimulatedDaemon) => void)[] = [];
 
   constructor(readonly machine: Machine, serial: number) {
     const { host, surroundings, random, routes, mutation } = machine;
@@ -76,10 +79,11 @@ export class Process {
     return this.#stalls > 0;
   }
 
-  /** An operator tells the daemon something; it does so when it runs. */
-  command(action: () => void): void {
+  /** An operator tells the daemon something; it does so when it runs, and never if it dies before. */
+  command(action: (daemon: SimulatedDaemon) => void): void {
+    if (this.machine.process !== this) return;
     if (this.stalled) this.#commands.push(action);
-    else action();
+    else action(this.daemon);
     this.machine.surroundings.unsettled();
   }
 
@@ -232,6 +236,9 @@ export class Machine {
       if (what !== "all" && what !== request.kind) continue;
       this.refusals++;
       return code;
+    }
+    if (request.kind === "replace" && !this.kernel.has(request.route)) {
+      this.surroundings.appeared(this, request.route);
     }
     return null;
   }

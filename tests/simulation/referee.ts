@@ -5,7 +5,7 @@
  * All faults begin and end on the grid on which the referee looks, so that it misses none.
  */
 import type { RouteConfig } from "../../src/config/config.ts";
-import type { KernelRoute } from "../../src/kernel/route.ts";
+import type { KernelRoute, Route } from "../../src/kernel/route.ts";
 import {
   detectTimeUs,
   type RecoveryBounds,
@@ -38,6 +38,8 @@ class Path {
   muteSince = NEVER;
   /** When datagrams from the peer were last lost, or might have been. */
   lossAt = -Infinity;
+  /** When the machine's session last came Up, by its own word. */
+  upAt = -Infinity;
   /** When something was last wrong in either direction, or with either process. */
   troubledAt = 0;
   readonly bounds: RecoveryBounds;
@@ -109,6 +111,20 @@ export class Referee {
       watched.present = false;
       watched.disturbed = true;
     }
+  }
+
+  /** The kernel gets `there`, which it did not have: between two looks it may have been gone. */
+  appeared(machine: Machine, there: Route): void {
+    for (const watched of this.#charges[machine.index]!.routes) {
+      const { table, dst } = watched.route;
+      if (table === there.table && dst === there.dst) watched.presentSince = this.world.queue.now;
+    }
+  }
+
+  /** The session of `machine` with `peer` came Up. */
+  cameUp(machine: Machine, peer: Machine): void {
+    const path = this.#charges[machine.index]!.paths.get(peer);
+    if (path !== undefined) path.upAt = this.world.queue.now;
   }
 
   /** An operator withdrew or registered `route`. */
@@ -229,7 +245,6 @@ export class Referee {
       if (deafSince !== NEVER || muteSince !== NEVER) this.withdrawals++;
       return;
     }
-    watched.presentSince = now;
     watched.disturbed = false;
     this.recoveries++;
     if (now <= kernelTroubledAt + bounds.kernel) return;
@@ -253,7 +268,7 @@ export class Referee {
       kernelTroubledAt + (left ? interval : UNINSTALL_RETRY_MAX_US),
     );
     const deadline = watched.wanted
-      ? Math.min(this.#deafDeadline(path, settled), this.#muteDeadline(watched, settled))
+      ? Math.min(this.#deafDeadline(path, settled), this.#muteDeadline(path, settled))
       : process.startedAt > watched.changedAt
       ? NEVER // A route that the former process should have removed: this one was never told of it.
       : Math.max(settled, watched.changedAt) + SLACK_US;
@@ -273,11 +288,11 @@ export class Referee {
    * we came Up less than one detect time ago, our own detection follows: what a peer says that is Down, or
    * does not say, keeps nothing alive.
    */
-  #muteDeadline({ path, presentSince }: Watched, settled: number): number {
+  #muteDeadline(path: Path, settled: number): number {
     const { process } = path.peer;
     if (path.muteSince === NEVER || path.deafSince !== NEVER || process === null) return NEVER;
     const saysSo = Math.max(path.muteSince, settled, process.runsSince) + path.peerDetect;
-    const ignored = path.lossAt >= path.muteSince || presentSince + path.detect >= saysSo;
+    const ignored = path.lossAt >= path.muteSince || path.upAt + path.detect >= saysSo;
     return saysSo + (ignored ? path.detect : 0) + SLACK_US;
   }
 

@@ -3,7 +3,7 @@
  * from one seed. The same seed gives the same run, event by event.
  */
 import type { Config, RouteConfig } from "../../src/config/config.ts";
-import type { KernelRoute } from "../../src/kernel/route.ts";
+import type { KernelRoute, Route } from "../../src/kernel/route.ts";
 import type { EventDetails, EventKind } from "../../src/observe/event.ts";
 import { type Fault, FAULT_KINDS, type FaultKind, GRID_US, planFaults } from "./faults.ts";
 import { DEV, Machine, type Mutation, type Surroundings } from "./machine.ts";
@@ -103,9 +103,16 @@ export class World implements Surroundings {
     this.#unsettled = true;
   }
 
+  appeared(machine: Machine, route: Route): void {
+    this.referee.appeared(machine, route);
+  }
+
   reported(machine: Machine, kind: EventKind, details: EventDetails): void {
     this.reports.set(kind, (this.reports.get(kind) ?? 0) + 1);
     const { session, route, from, to, reason } = details;
+    if (session !== undefined && to === "up") {
+      this.referee.cameUp(machine, this.machineAt(session.peer));
+    }
     const about = route === undefined
       ? session?.peer ?? ""
       : `${route.dst} via ${route.via} table ${route.table}`;
