@@ -73,4 +73,6 @@ use_deno() {
     export PATH=${deno%/*}:$PATH
   fi
   export DENO_NO_UPDATE_CHECK=1
+  # Certificates of the system count too, as they do for npm: a proxy may have one of its own.
+  export DENO_TLS_CA_STORE=${DENO_TLS_CA_STORE:-mozilla,system}
 }

@@ -24,7 +24,6 @@ compile_offline() {
   fi
   [ -n "$deno" ] || deno=$(unpack_deno "$offline_deno_version")
   say "compiling with $("$deno" --version | head -n 1), runtime $denort (for tests, not for release)"
-  # DENO_TLS_CA_STORE: this Deno ignores the certificates of the system unless told to.
   # RUST_MIN_STACK: its worker threads overflow their stacks while they append the program.
   DENORT_BIN=$denort DENO_TLS_CA_STORE=${DENO_TLS_CA_STORE:-mozilla,system} RUST_MIN_STACK=33554432 \
     "$deno" compile "$@"
