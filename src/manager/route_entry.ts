@@ -69,6 +69,8 @@ export class RouteEntry implements TimerOwner {
   /** It may be in the kernel without our having heard so, and is not desired there. */
   #isStray = false;
   #busy = false;
+  /** The kernel has spoken about this route since the start. */
+  #confirmed = false;
   /** A removal by others, told while a request of ours is under way: which came first is not known. */
   #lostMeanwhile: (() => void) | null = null;
   /** The claim was given up while a request was under way. */
@@ -109,6 +111,8 @@ export class RouteEntry implements TimerOwner {
   uninstall(): void {
     if (this.excluded) return;
     if (this.desired) this.#desire(false);
+    // Until the kernel has spoken about it, a route that a former run left may be there.
+    if (!this.#confirmed) this.#isStray = true;
     this.#pursue();
   }
 
@@ -264,6 +268,7 @@ export class RouteEntry implements TimerOwner {
 
   #confirm(present: boolean): void {
     this.#believe(present);
+    this.#confirmed = true;
     this.#isStray = false;
     this.failures = 0;
     this.lastError = null;

@@ -221,3 +221,18 @@ Deno.test("a daemon told to stop withdraws its routes although the kernel refuse
   assertEquals(daemon.holds(daemon.routes[0]!), false);
   assertEquals(puppet.heard.filter(({ packet }) => packet.state === State.AdminDown).length, 1);
 });
+
+Deno.test("a route that a killed run left goes when it is withdrawn, although it never came up", async () => {
+  const { world, puppet, daemon } = withPuppet();
+  const stop = puppet.beAlive();
+  await pass(world, 5 * S);
+  stop();
+  daemon.crash();
+  daemon.start();
+  await pass(world, 1 * S);
+  assertEquals(sessionOf(world).was_up, false);
+  assert(daemon.holds(daemon.routes[0]!));
+  managerOf(daemon).withdraw(daemon.routes[0]!);
+  await pass(world, 10 * MS);
+  assertEquals(daemon.holds(daemon.routes[0]!), false);
+});
