@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import {
   bothInstalled,
   bothUp,
-  type Daemon,
+  Daemon,
   DEV,
   eventually,
   EXECUTABLE,
@@ -18,6 +18,22 @@ import {
 async function ending(daemon: Daemon): Promise<{ code: number; text: string }> {
   await eventually("it to end", 5_000 + SLACK_MS, () => !daemon.running);
   return { code: await daemon.finished, text: daemon.lines.join("\n") };
+}
+
+/** The daemon of host a as an unprivileged user with these capabilities. */
+async function startAsNobody(hosts: TwoHosts, capabilities: readonly string[]): Promise<Daemon> {
+  const { a, directory } = hosts;
+  // Where that user can reach it.
+  await Deno.chmod(directory, 0o777);
+  await Deno.copyFile(EXECUTABLE, `${directory}/livenessd`);
+  await Deno.chmod(`${directory}/livenessd`, 0o755);
+  await Deno.writeTextFile(`${directory}/a.yaml`, JSON.stringify(hosts.configOf(a)));
+  const granted = capabilities.map((name) => `+${name}`).join(",");
+  const caps = granted === "" ? [] : [`--inh-caps=${granted}`, `--ambient-caps=${granted}`];
+  const user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", ...caps];
+  const argv = [...user, `${directory}/livenessd`, "run", "-c", `${directory}/a.yaml`];
+  const command = a.namespace.command(argv, { stdin: "null", stdout: "piped", stderr: "piped" });
+  return new Daemon(a, hosts.socketOf(a), command);
 }
 
 Deno.test("a second daemon on the same socket gives way, and the first does not notice", async () => {
@@ -43,22 +59,24 @@ Deno.test("a file that is no socket is in the way and stays as it is", async () 
 
 Deno.test("without root it says which capability it lacks and touches nothing", async () => {
   await using hosts = await TwoHosts.create("noroot");
-  const { a, directory } = hosts;
-  // Where an unprivileged user can reach it.
-  await Deno.chmod(directory, 0o777);
-  await Deno.copyFile(EXECUTABLE, `${directory}/livenessd`);
-  await Deno.chmod(`${directory}/livenessd`, 0o755);
-  await Deno.writeTextFile(`${directory}/a.yaml`, JSON.stringify(hosts.configOf(a)));
-  const user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
-  const command = a.namespace.command(
-    [...user, `${directory}/livenessd`, "run", "-c", `${directory}/a.yaml`],
-    { stdin: "null", stdout: "piped", stderr: "piped" },
-  );
-  const { code, stderr } = await command.output();
-  const text = new TextDecoder().decode(stderr);
+  const { a } = hosts;
+  await using daemon = await startAsNobody(hosts, []);
+  const { code, text } = await ending(daemon);
   assertEquals(code, 1, text);
   assertStringIncludes(text, "CAP_NET_ADMIN");
   assertEquals(await routes(a), []);
+});
+
+Deno.test("two capabilities suffice: CAP_NET_ADMIN and CAP_NET_RAW", async () => {
+  await using hosts = await TwoHosts.create("caps");
+  await using daemon = await startAsNobody(hosts, ["net_admin", "net_raw"]);
+  await hosts.start(hosts.b);
+  await eventually("up", 3_000 + SLACK_MS, () => bothInstalled(hosts));
+  await hosts.unplug();
+  await hosts.plug();
+  await eventually("back", 5_000 + SLACK_MS, () => bothInstalled(hosts));
+  assertEquals(await daemon.stop(), 0);
+  assertEquals([await routes(hosts.a), await routes(hosts.a, "table 44880")], [[], []]);
 });
 
 Deno.test("a port in use is the session's reason until it is free", async () => {
