@@ -69,7 +69,7 @@ export class RouteEntry implements TimerOwner {
   /** It may be in the kernel without our having heard so, and is not desired there. */
   #isStray = false;
   #busy = false;
-  /** The kernel has spoken about this route since the start. */
+  /** The kernel has spoken about this route, and nothing has happened since that may have changed it. */
   #confirmed = false;
   /** A removal by others, told while a request of ours is under way: which came first is not known. */
   #lostMeanwhile: (() => void) | null = null;
@@ -111,7 +111,7 @@ export class RouteEntry implements TimerOwner {
   uninstall(): void {
     if (this.excluded) return;
     if (this.desired) this.#desire(false);
-    // Until the kernel has spoken about it, a route that a former run left may be there.
+    // As long as the kernel has not spoken, a route that a former run left may be there.
     if (!this.#confirmed) this.#isStray = true;
     this.#pursue();
   }
@@ -129,8 +129,11 @@ export class RouteEntry implements TimerOwner {
   /** The kernel's table was seen without this route: believe that, and put it back. */
   reinstall(cause: "reconcile" | "endpoint"): void {
     if (!this.desired || this.#busy) return;
-    // With its link the reason for earlier refusals may be gone.
-    if (cause === "endpoint") this.#cancelRetry();
+    // With its link the reason for earlier refusals may be gone, and the route may be.
+    if (cause === "endpoint") {
+      this.#cancelRetry();
+      this.#confirmed = false;
+    }
     this.#believe(false);
     this.install(cause);
   }
