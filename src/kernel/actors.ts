@@ -38,6 +38,8 @@ export class Actors {
   readonly #known = new Map<number, Known>();
   /** Holders of sockets whose port ids say nothing, found by a search, by inode. */
   readonly #holders = new Map<number, number>();
+  /** Inodes of sockets whose holders are to be searched for. */
+  #wanted = new Set<number>();
   #search: Promise<void> | null = null;
   #caughtUp: number;
 
@@ -66,16 +68,22 @@ export class Actors {
     return actor;
   }
 
-  /** Settles when no search runs. */
-  async settled(): Promise<void> {
-    await this.#search;
+  /**
+   * Gets to know the owners of the sockets that are there, so that they can be named at once later.
+   * Settles when they are known.
+   */
+  acquaint(): Promise<void> {
+    for (const [port, inode] of this.processes.sockets()) {
+      if (!this.processes.holds(port % 2 ** PID_BITS, inode)) this.#wanted.add(inode);
+    }
+    return this.#searchForWanted();
   }
 
   #find(port: number, now: number): Actor {
     // What a process that is about to end says of itself comes first.
     const hint = this.processes.facts(port % 2 ** PID_BITS);
-    const inode = this.processes.socketInode(port);
-    if (inode === null) return this.#probable(port, hint, now);
+    const inode = this.processes.sockets().get(port);
+    if (inode === undefined) return this.#probable(port, hint, now);
     if (hint !== null && this.processes.holds(hint.pid, inode)) {
       return named(port, hint, this.#wasThere(hint, now));
     }
@@ -85,7 +93,8 @@ export class Actors {
       if (facts !== null) return named(port, facts, this.#wasThere(facts, now));
     }
     this.#holders.delete(inode);
-    this.#searchFor(port, inode);
+    this.#wanted.add(inode);
+    this.#searchForWanted().then(() => this.#known.delete(port));
     return unknown(port);
   }
 
@@ -102,14 +111,19 @@ export class Actors {
     return waited < REUSE_MS || facts.ageMs > waited;
   }
 
-  #searchFor(port: number, inode: number): void {
-    this.#search ??= this.processes.findHolder(inode).then((pid) => {
-      this.#search = null;
-      if (pid === null) return;
+  #searchForWanted(): Promise<void> {
+    return this.#search ??= this.#searchForAll().finally(() => this.#search = null);
+  }
+
+  async #searchForAll(): Promise<void> {
+    while (this.#wanted.size > 0) {
+      const wanted = this.#wanted;
+      this.#wanted = new Set();
       if (this.#holders.size >= KEPT) this.#holders.clear();
-      this.#holders.set(inode, pid);
-      this.#known.delete(port);
-    });
+      for (const [inode, pid] of await this.processes.findHolders(wanted)) {
+        this.#holders.set(inode, pid);
+      }
+    }
   }
 }
 

@@ -3,8 +3,9 @@
  *
  * Three things the kernel does not tell, and a listener has to know:
  *
- * - Routes that vanish with their link, with their preferred source's address or with a nexthop object
- *   are not told one by one: a {@linkcode LinkChange} or {@linkcode AddressChange} is all there is.
+ * - Routes that vanish with their link or with a nexthop object are not told one by one, nor are, before
+ *   Linux 6.13 or so, those whose preferred source goes: a {@linkcode LinkChange} or
+ *   {@linkcode AddressChange} is all there is.
  * - After an {@linkcode Overrun} anything may have changed untold.
  * - Changes that follow from requests made through the same {@linkcode Kernel} object are not told:
  *   who asked has the answer to the request, and must never take its own change for somebody's.

@@ -102,6 +102,8 @@ export function kernelCounters(): KernelCounters {
  */
 export interface Kernel {
   readonly counters: KernelCounters;
+  /** Requests that are not answered yet. */
+  readonly pending: number;
   /** Creates the route or replaces the one with the same table, prefix and metric. */
   replace(route: Route): Promise<KernelResult>;
   /** Deletes exactly this route. A route that is not there answers `not_found`. */

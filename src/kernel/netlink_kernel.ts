@@ -162,13 +162,7 @@ export class NetlinkKernel implements Kernel {
 
   subscribe(listener: KernelChangeListener): Disposable {
     if (this.#closed) throw new Error(closedError.text);
-    this.#monitor ??= new Monitor({
-      ownPorts: this.#ownPorts,
-      actors: this.#actors,
-      counters: this.counters,
-      tell: (change) => this.#subscribers.tell(change),
-      bufferSize: this.#changeBuffer,
-    });
+    this.#monitor ??= this.#startMonitor();
     return this.#subscribers.add(listener, () => {
       if (this.#subscribers.size === 0) this.#endMonitor();
     });
@@ -185,6 +179,27 @@ export class NetlinkKernel implements Kernel {
     this.#dump.close();
     this.#writer[Symbol.dispose]();
     this.#socket[Symbol.dispose]();
+  }
+
+  get pending(): number {
+    return this.#queue.length - this.#head + this.#dump.pending;
+  }
+
+  /** Settles when the processes that can change routes now are known, to be named at once later. */
+  acquainted(): Promise<void> {
+    return this.#actors.acquaint();
+  }
+
+  #startMonitor(): Monitor {
+    const monitor = new Monitor({
+      ownPorts: this.#ownPorts,
+      actors: this.#actors,
+      counters: this.counters,
+      tell: (change) => this.#subscribers.tell(change),
+      bufferSize: this.#changeBuffer,
+    });
+    this.acquainted();
+    return monitor;
   }
 
   #endMonitor(): void {

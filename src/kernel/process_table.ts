@@ -17,8 +17,8 @@ export interface ProcessFacts {
 export interface ProcessTable {
   /** `null` for a process that is not there, and for the kernel's own threads. */
   facts(pid: number): ProcessFacts | null;
-  /** The inode of the rtnetlink socket with this port id in our network namespace, if there is one. */
-  socketInode(port: number): number | null;
+  /** The rtnetlink sockets in our network namespace: their inodes by port id. */
+  sockets(): Map<number, number>;
   /** Whether the process has a descriptor of the socket. */
   holds(pid: number, inode: number): boolean;
   /**
@@ -26,8 +26,11 @@ export interface ProcessTable {
    * it has CAP_NET_ADMIN, our network namespace and our pid namespace.
    */
   couldChangeRoutes(pid: number): boolean;
-  /** The first process that has a descriptor of the socket; searched for a process per turn of the loop. */
-  findHolder(inode: number): Promise<number | null>;
+  /**
+   * The first process that has a descriptor of each socket, by inode, as far as there is one. All
+   * processes are looked through, one per turn of the loop.
+   */
+  findHolders(inodes: ReadonlySet<number>): Promise<Map<number, number>>;
 }
 
 const PF_KTHREAD = 0x00200000;
@@ -66,26 +69,19 @@ export class ProcFs implements ProcessTable {
     };
   }
 
-  socketInode(port: number): number | null {
+  sockets(): Map<number, number> {
+    const sockets = new Map<number, number>();
     for (const line of this.#read("self/net/netlink").split("\n")) {
-      // sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode
-      const fields = line.trim().split(/\s+/);
-      if (fields[1] === NETLINK_ROUTE && Number(fields[2]) === port) return Number(fields[9]);
+      // sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode; port id 0 is the kernel's own
+      const [, protocol, port, , , , , , , inode] = line.trim().split(/\s+/);
+      if (protocol === NETLINK_ROUTE && port !== "0") sockets.set(Number(port), Number(inode));
     }
-    return null;
+    return sockets;
   }
 
   holds(pid: number, inode: number): boolean {
-    const wanted = `socket:[${inode}]`;
-    try {
-      let looked = 0;
-      for (const { name } of Deno.readDirSync(`${this.#root}/${pid}/fd`)) {
-        if (looked++ === DESCRIPTORS) return false;
-        if (this.#link(`${pid}/fd/${name}`) === wanted) return true;
-      }
-    } catch {
-      // It has ended, or its descriptors are none of our business.
-    }
+    const wanted = linkTo(inode);
+    for (const link of this.#descriptors(pid)) if (link === wanted) return true;
     return false;
   }
 
@@ -101,12 +97,31 @@ export class ProcFs implements ProcessTable {
     return namespace === null || namespace === this.#link("self/ns/net");
   }
 
-  async findHolder(inode: number): Promise<number | null> {
+  async findHolders(inodes: ReadonlySet<number>): Promise<Map<number, number>> {
+    const wanted = new Map([...inodes].map((inode) => [linkTo(inode), inode]));
+    const holders = new Map<number, number>();
     for (const pid of this.#pids()) {
-      if (this.holds(pid, inode)) return pid;
+      for (const link of this.#descriptors(pid)) {
+        const inode = wanted.get(link);
+        if (inode !== undefined && !holders.has(inode)) holders.set(inode, pid);
+      }
+      if (holders.size === wanted.size) break;
       await setImmediate();
     }
-    return null;
+    return holders;
+  }
+
+  /** What the first descriptors of a process lead to. */
+  *#descriptors(pid: number): Generator<string> {
+    try {
+      let looked = 0;
+      for (const { name } of Deno.readDirSync(`${this.#root}/${pid}/fd`)) {
+        if (looked++ === DESCRIPTORS) return;
+        yield this.#link(`${pid}/fd/${name}`) ?? "";
+      }
+    } catch {
+      // It has ended, or its descriptors are none of our business.
+    }
   }
 
   #pids(): number[] {
@@ -132,6 +147,11 @@ export class ProcFs implements ProcessTable {
       return null;
     }
   }
+}
+
+/** Where the descriptor of a socket leads. */
+function linkTo(inode: number): string {
+  return `socket:[${inode}]`;
 }
 
 /** A name that is safe in a log line, whatever the process made of it. */

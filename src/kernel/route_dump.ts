@@ -33,6 +33,8 @@ export class RouteDump {
   readonly #request = new Uint8Array(REQUEST_SIZE);
   #socket: NetlinkSocket | null = null;
   #sequence = 0;
+  /** Lists that are not answered yet. */
+  pending = 0;
   #last: Promise<unknown> = Promise.resolve();
   #closed = false;
 
@@ -45,8 +47,9 @@ export class RouteDump {
 
   /** Lists the routes after what was asked for before. */
   list(filter: RouteFilter): Promise<ListResult> {
+    this.pending++;
     const result = this.#last.then(() => this.#list(filter));
-    this.#last = result;
+    this.#last = result.then(() => this.pending--);
     return result;
   }
 
