@@ -5,7 +5,8 @@
 import { bold, cyan, dim, green, magenta, red, setColorEnabled, yellow } from "@std/fmt/colors";
 import Table from "cli-table3";
 import { stringify } from "yaml";
-import { type Daemon, DEV, type Host, pause, TwoHosts } from "../tests/system/harness.ts";
+import type { Daemon } from "../tests/system/daemon.ts";
+import { DEV, type Host, pause, TwoHosts } from "../tests/system/harness.ts";
 
 const INTERVAL_MS = 300;
 const DETECT_MULT = 3;
@@ -137,7 +138,7 @@ class Demonstration {
   readonly outcomes: Outcome[] = [];
   readonly #screen = new Screen();
   readonly #monitors: Record<Host["name"], RouteMonitor>;
-  readonly #mustRun = new Set<Daemon>();
+  readonly #mustRun = new Map<Daemon, Host>();
   #steps = 0;
 
   constructor(readonly hosts: TwoHosts, stack: AsyncDisposableStack) {
@@ -185,7 +186,7 @@ class Demonstration {
   async start(host: Host): Promise<Daemon> {
     const onLine = (line: string) => this.#tell(host, line);
     const daemon = await this.hosts.start(host, stringify(this.config(host)), { onLine });
-    this.#mustRun.add(daemon);
+    this.#mustRun.set(daemon, host);
     return daemon;
   }
 
@@ -236,8 +237,8 @@ class Demonstration {
     while (!done()) {
       interrupted.signal.throwIfAborted();
       if (this.#screen.elapsedMs > patienceMs) return null;
-      for (const daemon of this.#mustRun) {
-        if (!daemon.running) throw new Error(`the daemon of host ${daemon.host.name} ended`);
+      for (const [daemon, host] of this.#mustRun) {
+        if (!daemon.running) throw new Error(`the daemon of host ${host.name} ended`);
       }
       const { a, b } = this.hosts;
       const light = (host: Host) => this.#installed(host) ? green("● route") : red("○ no route");
@@ -256,7 +257,10 @@ class Demonstration {
       const peer = record.session?.peer ?? "";
       this.#screen.happened(host, `session ${peer}  ${record.from} → ${paint(record.to)}${reason}`);
     } else if (record.kind === "route_reinstalled") {
-      this.#screen.happened(host, yellow("the reconciler put the route back"));
+      this.#screen.happened(
+        host,
+        yellow(`the route is back${record.reason ? `: ${record.reason}` : ""}`),
+      );
     } else if (record.level === "error") {
       this.#screen.happened(host, red(record.message ?? line));
     }
@@ -299,7 +303,7 @@ async function perform(show: Demonstration): Promise<void> {
   );
   const before = show.timesInstalled(a);
   await show.step(
-    "Somebody deletes a's route: the reconciler repairs it",
+    "Somebody deletes a's route by hand: it is put back",
     `ip route del ${route.dst} via ${route.via} dev ${DEV}`,
     () => a.namespace.ip(`route del ${route.dst} via ${route.via} dev ${DEV}`),
     () => show.timesInstalled(a) > before && show.present(a, b),

@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
+import type { Daemon } from "./daemon.ts";
 import {
   bothInstalled,
   bothUp,
-  type Daemon,
   DETECT_MS,
   DEV,
   eventually,

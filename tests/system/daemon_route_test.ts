@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
+import type { Daemon } from "./daemon.ts";
 import {
   bothInstalled,
   bothUp,
-  type Daemon,
   deafen,
   DETECT_MS,
   eventually,

@@ -1,13 +1,11 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { Daemon, EXECUTABLE, invoke } from "./daemon.ts";
 import {
   bothInstalled,
   bothUp,
-  Daemon,
   DEV,
   eventually,
-  EXECUTABLE,
   hasRoute,
-  invoke,
   PORT,
   routes,
   SLACK_MS,
@@ -33,7 +31,7 @@ async function startAsNobody(hosts: TwoHosts, capabilities: readonly string[]): 
   const user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", ...caps];
   const argv = [...user, `${directory}/livenessd`, "run", "-c", `${directory}/a.yaml`];
   const command = a.namespace.command(argv, { stdin: "null", stdout: "piped", stderr: "piped" });
-  return new Daemon(a, hosts.socketOf(a), command);
+  return new Daemon(a.namespace, hosts.socketOf(a), command);
 }
 
 Deno.test("a second daemon on the same socket gives way, and the first does not notice", async () => {

@@ -1,9 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
+import type { Daemon } from "./daemon.ts";
 import { encodedLength, packetHex } from "./packets.ts";
 import {
   bothInstalled,
   bothUp,
-  type Daemon,
   eventually,
   type Host,
   PORT,
