@@ -6,6 +6,7 @@ import { bold, cyan, dim, green, magenta, red, setColorEnabled, yellow } from "@
 import Table from "cli-table3";
 import { stringify } from "yaml";
 import type { Daemon } from "../tests/system/daemon.ts";
+import { describeEvent } from "../src/observe/event_text.ts";
 import { DEV, type Host, pause, TwoHosts } from "../tests/system/harness.ts";
 
 const INTERVAL_MS = 300;
@@ -256,11 +257,8 @@ class Demonstration {
       const paint = record.to === "up" ? green : record.to === "down" ? red : yellow;
       const peer = record.session?.peer ?? "";
       this.#screen.happened(host, `session ${peer}  ${record.from} → ${paint(record.to)}${reason}`);
-    } else if (record.kind === "route_reinstalled") {
-      this.#screen.happened(
-        host,
-        yellow(`the route is back${record.reason ? `: ${record.reason}` : ""}`),
-      );
+    } else if (["route_removed_externally", "route_reinstalled"].includes(record.kind)) {
+      this.#screen.happened(host, yellow(describeEvent(record)));
     } else if (record.level === "error") {
       this.#screen.happened(host, red(record.message ?? line));
     }
