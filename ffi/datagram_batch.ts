@@ -229,9 +229,14 @@ export class ReadySet {
     });
   }
 
-  /** Asks; `ready(i)` answers for the i-th socket afterwards. Returns how many have something. */
-  ask(): number {
-    return libc().poll(this.#pollfds, BigInt(this.#descriptors.length), 0);
+  /**
+   * Asks; `ready(i)` answers for the i-th socket afterwards. Returns how many have something.
+   *
+   * @param timeoutMs how long to wait for one that has, with the whole isolate standing still
+   * @param count how many of the sockets to ask about, from the first on
+   */
+  ask(timeoutMs = 0, count = this.#descriptors.length): number {
+    return libc().poll(this.#pollfds, BigInt(count), timeoutMs);
   }
 
   /** Something to read, or an error to fetch. */

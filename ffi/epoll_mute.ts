@@ -12,6 +12,8 @@ import { libc } from "./libc.ts";
 const EPOLL_CTL_MOD = 3;
 /** Interest in nothing, and edge triggered: errors, which cannot be masked, are told once and not for ever. */
 const NOTHING = 1 << 31 >>> 0;
+/** Nobody waits to send through the runtime; being told after each packet that one more fits costs a turn. */
+const EPOLLOUT = 0x4;
 
 /** A registration of a descriptor with an epoll instance, as /proc/self/fdinfo tells it. */
 interface Registration {
@@ -27,20 +29,29 @@ export class EpollMute {
   readonly #event = new Uint8Array(16);
   #muted = false;
 
-  /** @param fd a socket that the runtime has registered */
+  /** @param fd a socket that the runtime has registered, and that nobody sends on through the runtime */
   constructor(fd: number) {
     this.#fd = fd;
     this.#registration = findRegistration(fd);
+    this.#apply(false);
   }
 
   get muted(): boolean {
     return this.#muted;
   }
 
+  /** The runtime's epoll instance; -1 where it was not found. */
+  get epoll(): number {
+    return this.#registration?.epoll ?? -1;
+  }
+
   /** Lets arriving packets wake the process, or not. Returns false where that cannot be chosen. */
   mute(on: boolean): boolean {
+    return on === this.#muted ? this.#registration !== null : this.#apply(on);
+  }
+
+  #apply(on: boolean): boolean {
     if (this.#registration === null) return false;
-    if (on === this.#muted) return true;
     const { epoll, events, data } = this.#registration;
     writeEvent(this.#event, on ? NOTHING : events, data);
     if (libc().epoll_ctl(epoll, EPOLL_CTL_MOD, this.#fd, this.#event) < 0) return false;
@@ -65,7 +76,8 @@ function findRegistration(fd: number): Registration | null {
         .exec(info);
       if (match === null) continue;
       const [, events, data] = match;
-      return { epoll: Number(name), events: parseInt(events!, 16), data: BigInt(`0x${data}`) };
+      const interest = parseInt(events!, 16) & ~EPOLLOUT;
+      return { epoll: Number(name), events: interest >>> 0, data: BigInt(`0x${data}`) };
     }
   } catch {
     // No /proc, or no permission: do without.

@@ -44,6 +44,8 @@ export class Daemon {
   readonly #servers: ApiServer[] = [];
   #started = false;
   #internalErrors = 0;
+  /** Answers of the API that wait for their next slice. */
+  #pausing = 0;
 
   constructor(config: Config, seams: DaemonSeams) {
     const { clock, transport, kernel, logger } = seams;
@@ -95,7 +97,7 @@ export class Daemon {
       parseRoute: (input) => this.#parseRoute(input),
       tableNumber: (text) => seams.names.tables.numberOf(text) ?? tableFromDigits(text),
       kernelRoutes: () => this.#kernelRoutes(),
-      pause: pauseForLoop,
+      pause: () => this.#pause(),
       onError: (error) => this.internalError(error),
     };
   }
@@ -152,6 +154,17 @@ export class Daemon {
       loop_mode: loop.mode,
       loop_lag_max_us: loop.lag_max_us,
     });
+  }
+
+  /** True while no answer of the API is being made. */
+  get idle(): boolean {
+    return this.#pausing === 0;
+  }
+
+  async #pause(): Promise<void> {
+    this.#pausing++;
+    await pauseForLoop();
+    this.#pausing--;
   }
 
   #announce(): void {

@@ -6,6 +6,7 @@ import { defaultFormat, Logger } from "../observe/log.ts";
 import { AsyncSink } from "../observe/stderr_sink.ts";
 import { SystemClock } from "../scheduler/system_clock.ts";
 import { SystemRandom } from "../scheduler/system_random.ts";
+import { ParkedClock } from "../transport/parked_clock.ts";
 import { UdpTransport } from "../transport/udp_transport.ts";
 import { Daemon } from "./daemon.ts";
 
@@ -49,7 +50,7 @@ export async function runDaemon(config: Config, options: RunOptions): Promise<nu
 async function runUntilSignal(
   config: Config,
   { names }: RunOptions,
-  clock: SystemClock,
+  systemClock: SystemClock,
   logger: Logger,
   logLinesLost: () => number,
 ): Promise<number> {
@@ -60,7 +61,13 @@ async function runUntilSignal(
   });
   const kernel = NetlinkKernel.open();
   const random = new SystemRandom();
-  const daemon = new Daemon(config, {
+  const clock = new ParkedClock(
+    systemClock,
+    transport,
+    () => kernel.pending === 0 && daemon.idle,
+    () => kernel.counters.requests + daemon.events.lastSeq,
+  );
+  const daemon: Daemon = new Daemon(config, {
     clock,
     random,
     transport,

@@ -28,6 +28,7 @@ export class BatchedSocket implements DatagramSocket {
   readonly #mute: EpollMute;
   /** Datagrams that can have been waiting when reading began. */
   readonly #backlog: number;
+  #waking = false;
   /** Datagrams read since the socket was last seen empty. */
   #unread = 0;
 
@@ -71,8 +72,17 @@ export class BatchedSocket implements DatagramSocket {
   }
 
   wakeOnArrival(on: boolean): void {
+    this.#waking = on;
     this.#mute.mute(!on);
     this.#pump.want(on);
+  }
+
+  mute(on: boolean): void {
+    this.#mute.mute(on || !this.#waking);
+  }
+
+  get epoll(): number {
+    return this.#mute.epoll;
   }
 
   drain(): boolean {

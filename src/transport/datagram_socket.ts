@@ -20,6 +20,10 @@ export interface DatagramSocket {
   drain(): boolean;
   /** Whether arriving datagrams are to be announced. */
   wakeOnArrival(on: boolean): void;
+  /** Keeps arriving datagrams from waking the process, for now. */
+  mute(on: boolean): void;
+  /** The runtime's epoll instance that the socket is registered with; -1 when it cannot be muted. */
+  readonly epoll: number;
   /** The descriptor, for options and for asking many sockets at once. */
   readonly fd: number;
   close(): void;

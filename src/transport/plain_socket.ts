@@ -50,6 +50,10 @@ export class PlainSocket implements DatagramSocket {
     this.#lengths[this.#claimed - 1] = length;
   }
 
+  readonly epoll = -1;
+
+  mute(): void {}
+
   /** There is no other way to receive than to wait for it. */
   wakeOnArrival(): void {
     this.#pump.want(true);

@@ -96,6 +96,15 @@ export class UdpEndpoint implements Endpoint {
     this.#socket?.wakeOnArrival(on);
   }
 
+  /** The runtime's epoll instance; -1 when the socket cannot be muted, or is not open. */
+  get epoll(): number {
+    return this.#socket?.epoll ?? -1;
+  }
+
+  mute(on: boolean): void {
+    this.#socket?.mute(on);
+  }
+
   suspect(): void {
     this.#suspicious = true;
   }

@@ -1,6 +1,10 @@
 import { ReadySet } from "../../ffi/datagram_batch.ts";
-import { type Endpoint, type Receiver, type Transport } from "./transport.ts";
+import type { ParkEnd, Parking } from "./parking.ts";
+import type { Endpoint, Receiver, Transport } from "./transport.ts";
 import { UdpEndpoint } from "./udp_endpoint.ts";
+
+/** With more sockets than this, muting them all to park once a second costs more than it saves. */
+const MOST_TO_MUTE = 64;
 
 export interface UdpTransportOptions {
   /** UDP port, both ends. */
@@ -12,13 +16,16 @@ export interface UdpTransportOptions {
 }
 
 /** The real transport: UDP over IPv4, one socket for each (interface, local address). */
-export class UdpTransport implements Transport {
+export class UdpTransport implements Transport, Parking {
   readonly mode: string;
   received = 0;
   readonly #options: UdpTransportOptions;
   readonly #endpoints = new Map<string, UdpEndpoint>();
   readonly #descriptors = new Set<number>();
   readonly #ready = new ReadySet();
+  /** The runtime's epoll instance, then the open sockets: what the process can park at. */
+  readonly #park = new ReadySet();
+  #epoll = -1;
   /** Open endpoints in the order of the ready set; made anew when one opens or closes. */
   #open: UdpEndpoint[] = [];
   #receiver: Receiver | null = null;
@@ -101,6 +108,30 @@ export class UdpTransport implements Transport {
     this.#relist();
   }
 
+  /** Whether parking is possible, and worth muting every socket for. */
+  get parkable(): boolean {
+    const { length } = this.#open;
+    return this.#epoll >= 0 && (!this.#waking || length <= MOST_TO_MUTE);
+  }
+
+  enterPark(): void {
+    if (this.#waking) { for (const endpoint of this.#open) endpoint.mute(true); }
+  }
+
+  leavePark(): void {
+    if (this.#waking) { for (const endpoint of this.#open) endpoint.mute(false); }
+  }
+
+  park(timeoutMs: number): ParkEnd {
+    const sockets = this.#waking ? this.#open.length : 0;
+    if (this.#park.ask(timeoutMs, sockets + 1) <= 0) return "timeout";
+    return this.#park.ready(0) ? "runtime" : "arrival";
+  }
+
+  arrived(): void {
+    this.#wake();
+  }
+
   #drainAll(): boolean {
     let drained = true;
     for (const endpoint of this.#open) if (!endpoint.drain()) drained = false;
@@ -109,7 +140,10 @@ export class UdpTransport implements Transport {
 
   #relist(): void {
     this.#open = [...this.#endpoints.values()].filter((endpoint) => endpoint.open);
-    this.#ready.watch(this.#open.map((endpoint) => endpoint.fd));
+    const descriptors = this.#open.map((endpoint) => endpoint.fd);
+    this.#ready.watch(descriptors);
+    this.#epoll = this.#open.length === 0 ? -1 : Math.min(...this.#open.map((e) => e.epoll));
+    this.#park.watch([this.#epoll, ...descriptors]);
   }
 
   #make(dev: string, address: string): UdpEndpoint {

@@ -47,6 +47,10 @@ export class ProcessKernel implements Kernel {
     return this.#whileAlive(() => this.table.deleteRule(rule));
   }
 
+  get pending(): number {
+    return this.table.pending;
+  }
+
   /** A process that has died is told nothing any more. */
   subscribe(listener: KernelChangeListener): Disposable {
     return this.table.subscribe((change) => {

@@ -1,0 +1,103 @@
+import type { Parking } from "./parking.ts";
+
+/** The clock that parks over: real time with one timer of the runtime's. */
+interface TimerClock {
+  now(): number;
+  wall(): number;
+  wakeAt(at: number, wake: () => void): void;
+}
+
+/** The runtime gets a turn this often even when it seems to have nothing to do, µs. */
+const PARK_US = 1_000_000;
+/** After the runtime had something to do, it is left alone for this long, µs: one thing leads to another. */
+const LIVELY_US = 20_000;
+
+/**
+ * A clock whose wake-ups come while the process is parked (see parking.ts), whenever that is possible, and
+ * by the runtime's timer otherwise.
+ */
+export class ParkedClock {
+  #wakeAt = Infinity;
+  #wake: () => void = () => {};
+  #parked = false;
+  #livelyUntil = 0;
+  #lastActivity = -1;
+
+  /**
+   * @param idle whether nothing waits for the runtime: no answer under way, nobody in the middle of a task
+   * @param activity grows with everything that starts something in the runtime
+   */
+  constructor(
+    private readonly clock: TimerClock,
+    private readonly parking: Parking,
+    private readonly idle: () => boolean,
+    private readonly activity: () => number,
+  ) {}
+
+  now(): number {
+    return this.clock.now();
+  }
+
+  wall(): number {
+    return this.clock.wall();
+  }
+
+  wakeAt(at: number, wake: () => void): void {
+    this.#wakeAt = at;
+    this.#wake = wake;
+    if (!this.#parked) this.clock.wakeAt(at, this.#fire);
+  }
+
+  readonly #fire = (): void => {
+    // Until it is known whether we park, no timer is armed: that alone would wake the runtime again.
+    this.#parked = true;
+    try {
+      this.#takeWake();
+      if (this.#mayPark()) this.#park();
+    } finally {
+      this.#parked = false;
+      this.clock.wakeAt(this.#wakeAt, this.#fire);
+    }
+  };
+
+  #takeWake(): void {
+    this.#wakeAt = Infinity;
+    this.#wake();
+  }
+
+  #mayPark(): boolean {
+    const activity = this.activity();
+    const quiet = activity === this.#lastActivity && this.idle();
+    this.#lastActivity = activity;
+    if (!quiet) this.#livelyUntil = this.now() + LIVELY_US;
+    return quiet && this.parking.parkable && this.now() >= this.#livelyUntil;
+  }
+
+  #park(): void {
+    this.parking.enterPark();
+    try {
+      this.#waitUntil(this.now() + PARK_US);
+    } finally {
+      this.parking.leavePark();
+    }
+  }
+
+  /** Waits and handles, until `end`, or until there is something that only the runtime can do. */
+  #waitUntil(end: number): void {
+    for (let now = this.now(); now < end; now = this.now()) {
+      if (now >= this.#wakeAt) {
+        this.#takeWake();
+      } else {
+        const timeoutMs = Math.ceil((Math.min(this.#wakeAt, end) - now) / 1_000);
+        const ended = this.parking.park(timeoutMs);
+        if (ended === "timeout") continue;
+        if (ended === "runtime") {
+          this.#livelyUntil = this.now() + LIVELY_US;
+          return;
+        }
+        this.parking.arrived();
+      }
+      if (!this.#mayPark()) return;
+    }
+  }
+}
