@@ -6,7 +6,6 @@
  */
 import type { LivenessConfig, ProbePathConfig, RouteConfig } from "../config/config.ts";
 import type { Kernel, KernelError } from "../kernel/kernel.ts";
-import type { Route } from "../kernel/route.ts";
 import type { EventDetails, EventSession, Report } from "../observe/event.ts";
 import { ControlPacket, decode, State, STATE_NAMES } from "../protocol/packet.ts";
 import { type Transition, UNSET } from "../protocol/session.ts";
@@ -122,7 +121,11 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
       ...probePath,
       kernel,
       protocol,
-      failed: (route, error) => this.#probeRouteFailed(route, error),
+      failed: (what, error, times) => {
+        if (worthReporting(times)) {
+          this.#report("probe_route_failed", { reason: error.text, message: what });
+        }
+      },
     });
     this.reconciler = new Reconciler({
       kernel,
@@ -434,12 +437,6 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
   #reconcileFailed(error: KernelError): void {
     for (const end of this.table.ends()) end.counters.reconcileFailures++;
     this.#report("reconcile_failed", { reason: error.text });
-  }
-
-  #probeRouteFailed(route: Route | null, error: KernelError): void {
-    if (!worthReporting(this.probePath.failures)) return;
-    const what = route === null ? "the rule for marked probes" : `the probe route to ${route.dst}`;
-    this.#report("probe_route_failed", { reason: error.text, message: what });
   }
 }
 

@@ -9,7 +9,7 @@
  * Two sessions may probe the same address through different interfaces: their probe routes differ in
  * metric, and the kernel picks the one whose interface the socket is bound to.
  */
-import type { Kernel, KernelError, MarkRule } from "../kernel/kernel.ts";
+import type { Kernel, KernelError, KernelResult, MarkRule } from "../kernel/kernel.ts";
 import { type Route, routeIdentity } from "../kernel/route.ts";
 
 export interface ProbePathOptions {
@@ -18,8 +18,8 @@ export interface ProbePathOptions {
   readonly mark: number;
   readonly rulePriority: number;
   readonly protocol: number;
-  /** A probe route (or, without one, the rule) could not be created. */
-  readonly failed: (route: Route | null, error: KernelError) => void;
+  /** The kernel refused `what`, in words, for the `times`th time in a row. */
+  readonly failed: (what: string, error: KernelError, times: number) => void;
 }
 
 export class ProbePath {
@@ -33,6 +33,8 @@ export class ProbePath {
   readonly #routes = new Map<string, Route>();
   /** Metrics in use for an address. */
   readonly #metrics = new Map<string, Set<number>>();
+  /** Refusals in a row, by what was refused. */
+  readonly #refusals = new Map<string, number>();
   /** Told to stop: a sweep that is under way must not bring back what is being removed. */
   #stopped = false;
 
@@ -44,8 +46,7 @@ export class ProbePath {
 
   /** Adds the rule; one that a killed run left is adopted. */
   async start(): Promise<void> {
-    const result = await this.#options.kernel.addRule(this.rule);
-    this.#note(null, result.ok ? null : result.error);
+    await this.#addRule();
   }
 
   /** Makes the way for a session, or renews it: it is created again if it vanished. */
@@ -58,10 +59,7 @@ export class ProbePath {
       route = { table, dst: `${peer}/32`, via, src, dev, protocol, metric };
       this.#routes.set(key, route);
     }
-    const made = route;
-    this.#options.kernel.replace(made).then((result) =>
-      this.#note(made, result.ok ? null : result.error)
-    );
+    this.#make(route);
   }
 
   /** Closes a session's way. */
@@ -69,6 +67,7 @@ export class ProbePath {
     const route = this.#routes.get(key);
     if (route === undefined) return;
     this.#routes.delete(key);
+    this.#refusals.delete(routeWords(route));
     this.#giveMetric(route);
     this.#options.kernel.delete(route);
   }
@@ -78,20 +77,19 @@ export class ProbePath {
     const { kernel, table, protocol } = this.#options;
     const listed = await kernel.list({ table, protocol });
     if (this.#stopped) return;
-    if (!listed.ok) return this.#note(null, listed.error);
+    this.#note("the list of probe routes", listed);
+    if (!listed.ok) return;
     const present = new Set(listed.routes.map(probeIdentity));
     const wanted = new Set([...this.#routes.values()].map(probeIdentity));
     for (const route of this.#routes.values()) {
-      if (present.has(probeIdentity(route))) continue;
-      kernel.replace(route).then((result) => this.#note(route, result.ok ? null : result.error));
+      if (!present.has(probeIdentity(route))) this.#make(route);
     }
     for (const route of listed.routes) {
       if (wanted.has(probeIdentity(route)) || route.via === null) continue;
       const { dst, via, src, metric } = route;
       kernel.delete({ table, dst, via, src, dev: null, protocol, metric });
     }
-    const rule = await kernel.addRule(this.rule);
-    if (!rule.ok) this.#note(null, rule.error);
+    await this.#addRule();
   }
 
   /** Removes every probe route and the rule. */
@@ -101,6 +99,14 @@ export class ProbePath {
     const deletions = [...this.#routes.values()].map((route) => kernel.delete(route));
     this.#routes.clear();
     await Promise.all([...deletions, kernel.deleteRule(this.rule)]);
+  }
+
+  async #addRule(): Promise<void> {
+    this.#note("the rule for marked probes", await this.#options.kernel.addRule(this.rule));
+  }
+
+  async #make(route: Route): Promise<void> {
+    this.#note(routeWords(route), await this.#options.kernel.replace(route));
   }
 
   #takeMetric(peer: string): number {
@@ -119,12 +125,21 @@ export class ProbePath {
     if (used?.size === 0) this.#metrics.delete(peer);
   }
 
-  #note(route: Route | null, error: KernelError | null): void {
-    this.lastError = error;
-    if (error === null || error.code === "closed") return;
-    this.failures++;
-    this.#options.failed(route, error);
+  #note(what: string, result: KernelResult): void {
+    this.lastError = result.ok ? null : result.error;
+    if (result.ok) {
+      this.#refusals.delete(what);
+    } else if (result.error.code !== "closed") {
+      const times = (this.#refusals.get(what) ?? 0) + 1;
+      this.#refusals.set(what, times);
+      this.failures++;
+      this.#options.failed(what, result.error, times);
+    }
   }
+}
+
+function routeWords({ dst, via, dev }: Route): string {
+  return `the probe route to ${dst} via ${via} dev ${dev}`;
 }
 
 function probeIdentity(route: Parameters<typeof routeIdentity>[0]): string {

@@ -64,6 +64,7 @@ export class Bench {
   readonly events: Told[] = [];
   /** While true the kernel takes requests and answers none; see {@linkcode answer}. */
   kernelWaits = false;
+  #deaf = false;
   #answers: (() => void)[] = [];
   #discriminators = 0;
 
@@ -72,6 +73,9 @@ export class Bench {
       schedule: (answer) => {
         if (this.kernelWaits) this.#answers.push(answer);
         else queueMicrotask(answer);
+      },
+      notify: (_change, tell) => {
+        if (!this.#deaf) queueMicrotask(tell);
       },
     });
     this.manager = new Manager({
@@ -147,6 +151,17 @@ export class Bench {
     this.kernelWaits = false;
     for (const answer of this.#answers.splice(0)) answer();
     await this.settle();
+  }
+
+  /** Does something to the kernel's table, a moment later, that nobody is told of. */
+  silently<T>(change: () => T): T {
+    this.clock.stall(1);
+    this.#deaf = true;
+    try {
+      return change();
+    } finally {
+      this.#deaf = false;
+    }
   }
 
   // ── The peer ────────────────────────────────────────────────────────────────────────────────────

@@ -43,10 +43,18 @@ Deno.test("a session ends with its last route and not before; then the peer is t
   assertEquals([...bench.transport.endpoints()], []);
   assertEquals(bench.told("session_removed").length, 1);
   assertEquals(bench.manager.counts().sessions, { admin_down: 0, down: 0, init: 0, up: 0 });
+  assertEquals(bench.manager.wheel.armed, 2, "only maintenance and sweeps are left");
   const before = bench.transport.sent.length;
   await bench.advance(10_000_000);
   assertEquals(bench.transport.sent.length, before, "nothing is sent for a session that ended");
-  assertEquals(bench.manager.wheel.armed, 2, "only maintenance and sweeps are left");
+});
+
+Deno.test("a socket is closed with the last of its sessions and not before", async () => {
+  const bench = await Bench.up({}, route(1), route(2));
+  await bench.manager.withdraw(route(1));
+  assertEquals([...bench.transport.endpoints()].length, 1);
+  await bench.manager.withdraw(route(2));
+  assertEquals([...bench.transport.endpoints()], []);
 });
 
 Deno.test("a packet that was under way to a session that ended is counted and makes nothing", async () => {

@@ -1,0 +1,173 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import type { KernelRoute, Route } from "../../../src/kernel/route.ts";
+import { Bench, PROBE_TABLE, PROTOCOL, route } from "./fixture.ts";
+
+const RULE = { mark: 44_880, table: PROBE_TABLE, priority: 90, protocol: PROTOCOL };
+
+/** A probe route as a run that was killed left it. */
+function leftover(dst: string, changes: Partial<KernelRoute> = {}): KernelRoute {
+  const via = "10.0.0.2", src = "10.0.0.1";
+  return {
+    table: PROBE_TABLE,
+    dst,
+    via,
+    src,
+    ifindex: 2,
+    protocol: PROTOCOL,
+    metric: 1,
+    ...changes,
+  };
+}
+
+Deno.test("the rule is added at the start and removed at the end, with every probe route", async () => {
+  const bench = await Bench.started({}, route(1), route(2));
+  assertEquals([bench.kernel.rules(), bench.probeRoutes()], [
+    [RULE],
+    ["10.1.0.1/32", "10.1.0.2/32"],
+  ]);
+  await bench.manager.stop("keep");
+  assertEquals([bench.kernel.rules(), bench.probeRoutes()], [[], []]);
+});
+
+Deno.test("a session's probe route leads to its peer by the route's next hop, source and interface", async () => {
+  const bench = await Bench.started({}, route(1, { dst: "10.5.0.0/16" }));
+  const { ifindex } = bench.found(route(1));
+  assertEquals(bench.kernel.routes({ table: PROBE_TABLE }), [leftover("10.1.0.1/32", { ifindex })]);
+});
+
+Deno.test("a session's probe route is there whether or not its route is installed", async () => {
+  const bench = await Bench.up({}, route(1));
+  await bench.silence(route(1));
+  assertEquals([bench.holds(route(1)), bench.probeRoutes()], [false, ["10.1.0.1/32"]]);
+});
+
+Deno.test("routes that share a session share its probe route; the last one out closes it", async () => {
+  const shared = route(2, { probe: "10.1.0.1" });
+  const bench = await Bench.started({}, route(1), shared);
+  assertEquals(bench.probeRoutes(), ["10.1.0.1/32"]);
+  await bench.manager.withdraw(route(1));
+  await bench.settle();
+  assertEquals(bench.probeRoutes(), ["10.1.0.1/32"]);
+  await bench.manager.withdraw(shared);
+  await bench.settle();
+  assertEquals(bench.probeRoutes(), []);
+});
+
+Deno.test("two sessions that probe one address through two interfaces have a probe route each", async () => {
+  const other = route(2, { probe: "10.1.0.1", dev: "tun1", via: "10.0.1.2", src: "10.0.1.1" });
+  const bench = await Bench.started({}, route(1), other);
+  const ways = () =>
+    bench.kernel.routes({ table: PROBE_TABLE }).map(({ via, metric }) => `${via} ${metric}`);
+  assertEquals(ways(), ["10.0.0.2 1", "10.0.1.2 2"]);
+  await bench.manager.withdraw(route(1));
+  await bench.settle();
+  assertEquals(ways(), ["10.0.1.2 2"]);
+  bench.register(route(1));
+  await bench.settle();
+  assertEquals(ways(), ["10.0.0.2 1", "10.0.1.2 2"], "a metric that was given back is used again");
+});
+
+Deno.test("a point-to-point link needs no probe route", async () => {
+  const bench = new Bench();
+  bench.transport.pointToPointDevices.add("tun0");
+  await bench.manager.start();
+  bench.register(route(1));
+  bench.register(route(2, { dev: "eth0" }));
+  await bench.advance(5_000_000);
+  assertEquals(bench.probeRoutes(), ["10.1.0.2/32"]);
+});
+
+Deno.test("a probe route waits for its interface, and is made when the endpoint opens", async () => {
+  const bench = new Bench();
+  bench.transport.closedDevices.set("tun0", "interface tun0 does not exist");
+  await bench.manager.start();
+  bench.register(route(1));
+  await bench.advance(5_000_000);
+  assertEquals(bench.probeRoutes(), []);
+  bench.transport.change("tun0", "10.0.0.1", null);
+  await bench.settle();
+  assertEquals(bench.probeRoutes(), ["10.1.0.1/32"]);
+});
+
+Deno.test("what a killed run left is adopted where it is wanted, and removed where it is not", async () => {
+  const bench = new Bench();
+  bench.kernel.setRule(RULE, true);
+  for (const dst of ["10.1.0.1/32", "10.1.0.2/32"]) bench.kernel.put(leftover(dst));
+  bench.register(route(1));
+  await bench.manager.start();
+  await bench.settle();
+  assertEquals([bench.kernel.rules(), bench.probeRoutes()], [[RULE], ["10.1.0.1/32"]]);
+});
+
+Deno.test("a left probe route on the same address with another metric goes, ours stays", async () => {
+  const bench = await Bench.started({}, route(1));
+  bench.silently(() => bench.kernel.put(leftover("10.1.0.1/32", { metric: 7 })));
+  await bench.manager.sweep();
+  await bench.settle();
+  assertEquals(bench.kernel.routes({ table: PROBE_TABLE }).map(({ metric }) => metric), [1]);
+});
+
+Deno.test("routes of other protocols in our table are left alone", async () => {
+  const bench = await Bench.started({}, route(1));
+  const theirs = leftover("10.77.0.0/16", { protocol: 4 });
+  bench.kernel.put(theirs);
+  await bench.manager.sweep();
+  await bench.settle();
+  assertEquals(bench.kernel.has(theirs), true);
+});
+
+Deno.test("the sweep puts back a probe route and the rule when somebody removed them", async () => {
+  const bench = await Bench.started({}, route(1));
+  bench.silently(() => {
+    bench.kernel.remove(leftover("10.1.0.1/32", { ifindex: 0 }));
+    bench.kernel.setRule(RULE, false);
+  });
+  assertEquals([bench.kernel.rules(), bench.probeRoutes()], [[], []]);
+  await bench.manager.sweep();
+  await bench.settle();
+  assertEquals([bench.kernel.rules(), bench.probeRoutes()], [[RULE], ["10.1.0.1/32"]]);
+});
+
+Deno.test("a session that gets no answer has its probe route renewed without waiting for a sweep", async () => {
+  const bench = await Bench.started({ reconcileIntervalUs: 0 }, route(1));
+  bench.silently(() => bench.kernel.remove(leftover("10.1.0.1/32", { ifindex: 0 })));
+  assertEquals(bench.probeRoutes(), []);
+  await bench.advance(2_000_000);
+  assertEquals(bench.probeRoutes(), ["10.1.0.1/32"]);
+});
+
+Deno.test("a probe route or rule that the kernel refuses is counted and told with what it is", async () => {
+  const bench = new Bench();
+  const refuse = (request: { kind: string; route?: Route }) =>
+    request.kind === "addRule" || request.route?.table === PROBE_TABLE ? "permission" : null;
+  bench.kernel.failWhen((request) => refuse(request) as "permission" | null);
+  await bench.manager.start();
+  bench.register(route(1));
+  await bench.settle();
+  const told = bench.told("probe_route_failed");
+  assertEquals(told[0]!.message, "the rule for marked probes");
+  assertStringIncludes(told.map(({ message }) => message).join(), "the probe route to 10.1.0.1/32");
+  assertEquals(told[0]!.reason, "Operation not permitted");
+  for (let i = 0; i < 100; i++) await bench.manager.sweep();
+  await bench.settle();
+  const { probePath } = bench.manager;
+  assertEquals([probePath.failures > 100, bench.told("probe_route_failed").length < 20], [
+    true,
+    true,
+  ]);
+  bench.kernel.failWhen(null);
+  await bench.manager.sweep();
+  await bench.settle();
+  assertEquals([bench.probeRoutes(), probePath.lastError], [["10.1.0.1/32"], null]);
+});
+
+Deno.test("a sweep that is under way at the end brings neither the rule nor a route back", async () => {
+  const bench = await Bench.started({}, route(1));
+  bench.kernelWaits = true;
+  const sweep = bench.manager.sweep();
+  const stopped = bench.manager.stop("keep");
+  await bench.answer();
+  await Promise.all([sweep, stopped]);
+  await bench.advance(5_000_000);
+  assertEquals([bench.kernel.rules(), bench.probeRoutes()], [[], []]);
+});
