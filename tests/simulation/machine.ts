@@ -1,6 +1,6 @@
 /** A machine of the world: its network address, its kernel, and the daemon process that comes and goes. */
 import type { Config, RouteConfig } from "../../src/config/config.ts";
-import type { KernelErrorCode } from "../../src/kernel/kernel.ts";
+import type { KernelChange, KernelErrorCode } from "../../src/kernel/kernel.ts";
 import { MemoryKernel, type MemoryRequest } from "../../src/kernel/memory_kernel.ts";
 import type { Route } from "../../src/kernel/route.ts";
 import type { EventDetails, EventKind } from "../../src/observe/event.ts";
@@ -13,6 +13,10 @@ import { SimulatedTransport } from "./transport.ts";
 
 /** The interface that every machine has. */
 export const DEV = "tun0";
+
+/** How soon a prompt notification comes, and how late a late one, µs. */
+const PROMPT_US = 200;
+const LATE_US = 300_000;
 
 /** What a machine needs of the world that it is in. */
 export interface Surroundings {
@@ -120,13 +124,18 @@ export class Machine {
   kernelLatencyUs = 500;
   /** Its kernel tells nobody of changes, as when notifications are lost. */
   kernelIsMute = false;
+  /** Every notification comes once and at once. */
+  kernelIsPrompt = false;
   /** Requests that injected failures have refused. */
   refusals = 0;
   mutation: Mutation = {};
+  /** Notifications of the kernel that did not come once and at once. */
+  readonly notifications = { late: 0, repeated: 0, lost: 0 };
   #failures: { readonly what: KernelFailure; readonly code: KernelErrorCode }[] = [];
   #held: (() => void)[] = [];
   #started = 0;
   #lastAnswerAt = 0;
+  readonly #luck: SeededRandom;
 
   constructor(
     readonly surroundings: Surroundings,
@@ -137,15 +146,14 @@ export class Machine {
   ) {
     host.addAddress(address, DEV);
     const latency = random.fork("kernel");
+    this.#luck = random.fork("notifications");
     this.kernel = new MemoryKernel({
       schedule: (answer) => {
         const at = surroundings.queue.now + latency.between(20, this.kernelLatencyUs);
         this.#lastAnswerAt = Math.max(at, this.#lastAnswerAt);
         surroundings.queue.call(at, () => this.#answer(answer));
       },
-      notify: (_change, tell) => {
-        if (!this.kernelIsMute) surroundings.queue.call(surroundings.queue.now + 50, tell);
-      },
+      notify: (change, tell) => this.#notify(change, tell),
     });
     this.kernel.failWhen((request) => this.#failureOf(request));
   }
@@ -175,6 +183,32 @@ export class Machine {
   kernelTroubled(promptUs: number): boolean {
     return this.#failures.length > 0 || this.kernelLatencyUs > promptUs ||
       this.#lastAnswerAt > this.surroundings.queue.now + promptUs;
+  }
+
+  /**
+   * Brings a notification of the kernel: soon, late, twice or never. One that is lost is followed by an
+   * overrun, as in Linux, or by nothing, so that the sweep has something to find.
+   */
+  #notify(change: KernelChange, tell: () => void): void {
+    const random = this.#luck;
+    const bring = (longestUs: number, action: () => void) => {
+      const { queue } = this.surroundings;
+      queue.call(queue.now + random.between(20, longestUs), () => this.#answer(action));
+    };
+    if (this.kernelIsMute) return;
+    const luck = this.kernelIsPrompt || change.kind === "overrun" ? 0 : random.fraction();
+    if (luck < 0.6) return bring(PROMPT_US, tell);
+    if (luck < 0.8) {
+      this.notifications.late++;
+      return bring(LATE_US, tell);
+    }
+    if (luck < 0.9) {
+      this.notifications.repeated++;
+      bring(LATE_US, tell);
+      return bring(LATE_US, tell);
+    }
+    this.notifications.lost++;
+    if (luck < 0.95) this.kernel.overrun();
   }
 
   /** Starts the daemon; it must not be running. */

@@ -292,7 +292,7 @@ export class Referee {
     const { process } = path.peer;
     if (path.muteSince === NEVER || path.deafSince !== NEVER || process === null) return NEVER;
     const saysSo = Math.max(path.muteSince, settled, process.runsSince) + path.peerDetect;
-    const ignored = path.lossAt >= path.muteSince || path.upAt + path.detect >= saysSo;
+    const ignored = path.lossAt >= path.muteSince || path.upAt + path.detect >= path.muteSince;
     return saysSo + (ignored ? path.detect : 0) + SLACK_US;
   }
 

@@ -55,6 +55,7 @@ export function scene(options: SceneOptions = {}): World {
     routes: options.routes ?? ((index) => [route(index, index === 0 ? 1 : 0)]),
   };
   const world = new World(worldOptions);
+  for (const machine of world.machines) machine.kernelIsPrompt = true;
   for (let from = 0; from < machines; from++) {
     for (let to = 0; to < machines; to++) {
       Object.assign(world.network.link(from, to), { delayUs: DELAY, jitterUs: 0 });

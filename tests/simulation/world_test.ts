@@ -17,6 +17,7 @@ class Totals {
   readonly faults = new Map<string, number>();
   readonly network = new Map<keyof NetworkCounters, number>();
   readonly reports = new Map<EventKind, number>();
+  readonly notifications = { late: 0, repeated: 0, lost: 0 };
   kernelRefusals = 0;
   looks = 0;
   withdrawals = 0;
@@ -29,7 +30,12 @@ class Totals {
       sum(this.network, name as keyof NetworkCounters, count);
     }
     for (const [kind, count] of reports) sum(this.reports, kind, count);
-    for (const machine of machines) this.kernelRefusals += machine.refusals;
+    for (const { refusals, notifications } of machines) {
+      this.kernelRefusals += refusals;
+      this.notifications.late += notifications.late;
+      this.notifications.repeated += notifications.repeated;
+      this.notifications.lost += notifications.lost;
+    }
     this.looks += referee.looks;
     this.withdrawals += referee.withdrawals;
     this.recoveries += referee.recoveries;
@@ -82,6 +88,7 @@ function assertEverythingHappened(totals: Totals): void {
   ];
   for (const kind of consequences) assertGreater(totals.reports.get(kind) ?? 0, 0, kind);
   assertGreater(totals.kernelRefusals, 0);
+  for (const [name, count] of Object.entries(totals.notifications)) assertGreater(count, 0, name);
 }
 
 Deno.test("the same seed gives the same world, event by event; another seed another one", async () => {
