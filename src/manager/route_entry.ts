@@ -236,7 +236,9 @@ export class RouteEntry implements TimerOwner {
     if (this.#cause !== "policy") this.reinstalls++;
     this.context.installed(this, this.#cause, this.changedAt - this.#desiredSince);
     this.#cause = "policy";
-    this.#takeLoss()?.();
+    const loss = this.#takeLoss();
+    // When it is no longer desired it is removed now: which came first does not matter then.
+    if (this.desired) loss?.();
     this.#pursue();
   }
 
