@@ -49,6 +49,16 @@ function warnOfClamping(
   });
 }
 
+/** Each would take the other's place. */
+export function checkStateFile(
+  file: string | undefined,
+  socket: string | undefined,
+  findings: Findings,
+): void {
+  if (file === undefined || file !== socket) return;
+  findings.refuse(["state", "file"], "another path than api.socket, or off");
+}
+
 const KERNELS_OWN = new Set([0, 1, 2]);
 const SHARED = new Set([3, 4, 9, 16]);
 

@@ -12,6 +12,8 @@ export interface Config {
   readonly exclude: readonly string[];
   readonly metrics: { readonly listen: ListenAddress | null; readonly peerMetrics: boolean };
   readonly api: { readonly socket: string; readonly group: string | null };
+  /** Where a run leaves what the next one needs; `null` when it shall leave nothing. */
+  readonly state: { readonly file: string | null };
   readonly log: { readonly level: LogLevel; readonly format: LogFormat | null };
 }
 

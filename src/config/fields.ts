@@ -207,6 +207,15 @@ export function socketPath(description: string) {
   });
 }
 
+/** An absolute path, or `off`. */
+export function stateFile(description: string) {
+  const expected = "off or the absolute path of a file, such as /var/lib/livenessd/state.json";
+  return written(expected, description, ["/var/lib/livenessd/state.json", "off"], (text) => {
+    const valid = text === "off" || (/^\/[^\0]*[^\0/]$/.test(text) && text.length < 4096);
+    return valid ? { value: text } : { remark: "" };
+  });
+}
+
 /** Text that is not empty. */
 export function word(description: string, expected: string) {
   return v.pipe(v.string(expected), v.nonEmpty(expected), v.description(description));

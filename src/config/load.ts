@@ -4,7 +4,7 @@
  * The steps: text to values (document), command line over them (overrides), each value by itself
  * (validate), names to numbers (resolve), values against each other (checks).
  */
-import { checkLiveness, checkProbeTable, checkProtocol } from "./checks.ts";
+import { checkLiveness, checkProbeTable, checkProtocol, checkStateFile } from "./checks.ts";
 import type { Config, RouteConfig } from "./config.ts";
 import { type Document, parseYaml } from "./document.ts";
 import { Findings, inReadingOrder, type Source } from "./findings.ts";
@@ -96,6 +96,7 @@ function understand(fileName: string, options: LoadOptions, findings: Findings):
     findings,
   );
   checkLiveness(draft.liveness ?? {}, findings);
+  checkStateFile(draft.state?.file, draft.api?.socket, findings);
   const surroundings = { bind: draft.liveness?.bind, probeTable };
   const routes = understandRoutes(draft, names, surroundings, findings).filter(isComplete);
   const listed = (draft.exclude ?? []).filter((address) => address !== undefined);
@@ -132,7 +133,7 @@ interface Resolved {
 
 /** The file's words to the program's. */
 function toConfig(values: ConfigValues, resolved: Resolved): Config {
-  const { mode, liveness, kernel, probe_path: probePath, metrics, api, log } = values;
+  const { mode, liveness, kernel, probe_path: probePath, metrics, api, state, log } = values;
   return {
     mode,
     liveness: {
@@ -162,6 +163,16 @@ function toConfig(values: ConfigValues, resolved: Resolved): Config {
     exclude: resolved.exclude,
     metrics: { listen: metrics.listen ?? null, peerMetrics: metrics.peer_metrics },
     api: { socket: api.socket, group: api.group ?? null },
+    state: { file: stateFile(state.file, api.socket) },
     log: { level: log.level, format: log.format ?? null },
   };
+}
+
+/**
+ * Unless it is named or switched off, the state file lies beside the control socket: two daemons have two
+ * sockets, and must not overwrite each other's state.
+ */
+function stateFile(given: string | undefined, socket: string): string | null {
+  if (given === "off") return null;
+  return given ?? `${socket.replace(/\.sock$/, "")}.state.json`;
 }

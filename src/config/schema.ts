@@ -20,6 +20,7 @@ import {
   oneOf,
   prefix,
   socketPath,
+  stateFile,
   word,
 } from "./fields.ts";
 
@@ -142,6 +143,12 @@ const api = section("The control API.", {
   ),
 });
 
+const state = section("What one run leaves to the next.", {
+  file: v.optional(
+    stateFile("File for sessions and routes; beside api.socket unless given; off: none."),
+  ),
+});
+
 const log = section("The log on standard error.", {
   level: v.optional(
     oneOf("Least severity that is logged.", ["debug", "info", "warn", "error"]),
@@ -182,6 +189,7 @@ export const configSchema = section("Configuration of livenessd.", {
   ),
   metrics: v.nullish(metrics, {}),
   api: v.nullish(api, {}),
+  state: v.nullish(state, {}),
   log: v.nullish(log, {}),
 });
 

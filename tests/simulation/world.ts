@@ -276,6 +276,7 @@ function drawConfig(random: SeededRandom): Config {
     exclude: [],
     metrics: { listen: null, peerMetrics: false },
     api: { socket: "/nonexistent/livenessd.sock", group: null },
+    state: { file: null },
     log: { level: "error", format: null },
   };
 }

@@ -24,6 +24,7 @@ Deno.test("an empty mapping means the defaults of the protocol's description", (
     exclude: [],
     metrics: { listen: null, peerMetrics: false },
     api: { socket: "/run/livenessd/livenessd.sock", group: null },
+    state: { file: "/run/livenessd/livenessd.state.json" },
     log: { level: "info", format: null },
   });
 });
@@ -99,7 +100,7 @@ log:
   format:
 `;
   const sections =
-    "mode, liveness, kernel, routes, probe_path, exclude, route_config, metrics, api, log";
+    "mode, liveness, kernel, routes, probe_path, exclude, route_config, metrics, api, state, log";
   const protocol =
     "bind, port, tx_min, rx_min, detect_mult, min_tx_floor, max_tx_ceil, backoff_max, max_events, " +
     "honor_peer_passive, client_version";
@@ -164,6 +165,9 @@ const BAD: Record<string, string> = {
   "api: {socket: ''}": "the path of a Unix socket, 1 to 107 bytes",
   [`api: {socket: /${"x".repeat(107)}}`]: "the path of a Unix socket, 1 to 107 bytes",
   "api: {group: ''}": "a group's name",
+  "state: {file: state.json}": "off or the absolute path of a file",
+  "state: {file: /run/livenessd/livenessd.sock}": "another path than api.socket, or off",
+  "state: {file: /run/livenessd/}": "off or the absolute path of a file",
   "log: {level: trace}": "debug, info, warn or error",
   "route_config: x.json": "no second file where only a text is read",
 };
@@ -196,6 +200,14 @@ Deno.test("tables and protocols have names or numbers, also in quotes", () => {
   ]);
   assertEquals(accepted("kernel: {protocol: bird}").kernel.protocol, 12);
   assertEquals(accepted("kernel: {protocol: 200}").kernel.protocol, 200);
+});
+
+Deno.test("the state file lies beside the socket unless it is named or switched off", () => {
+  const file = (text: string) => accepted(text).state.file;
+  assertEquals(file("api: {socket: /run/a.sock}"), "/run/a.state.json");
+  assertEquals(file("api: {socket: /run/a.sock/b}"), "/run/a.sock/b.state.json");
+  assertEquals(file("state: {file: /var/lib/s}"), "/var/lib/s");
+  assertEquals(file("state: {file: off}"), null);
 });
 
 Deno.test("addresses to listen on are IPv4, bracketed IPv6 or localhost", () => {
