@@ -6,10 +6,14 @@ import { allocated, NetlinkError } from "./netlink.ts";
 const NETLINK_ROUTE = 0;
 const SOL_SOCKET = 1;
 const SO_RCVBUFFORCE = 33;
+const SO_ATTACH_FILTER = 26;
 const SOL_NETLINK = 270;
 const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;
 const NETLINK_GET_STRICT_CHK = 12;
+const BPF_LD_W_ABS = 0x20;
+const BPF_JMP_JEQ_K = 0x15;
+const BPF_RET_K = 0x06;
 const MSG_TRUNC = 0x20;
 const MSG_DONTWAIT = 0x40;
 
@@ -21,6 +25,8 @@ export interface SocketOptions {
   readonly strictCheck?: boolean;
   /** Multicast groups (`RTNLGRP_*`) whose notifications the socket is to get. */
   readonly groups?: readonly number[];
+  /** Has the kernel keep back notifications of what the socket with this port id asked for. */
+  readonly withoutPort?: number;
 }
 
 /** A connected rtnetlink socket. */
@@ -36,7 +42,8 @@ export class NetlinkSocket implements Disposable {
    * @throws {MissingLibrary} without libnl
    * @throws {NetlinkError} when the kernel grants no such socket
    */
-  constructor({ bufferSize, strictCheck = false, groups = [] }: SocketOptions) {
+  constructor(options: SocketOptions) {
+    const { bufferSize, strictCheck = false, groups = [], withoutPort } = options;
     this.#lib = openLibnl();
     const { core } = this.#lib;
     this.#handle = allocated(core.nl_socket_alloc());
@@ -56,6 +63,7 @@ export class NetlinkSocket implements Disposable {
     // errno of this thread, as memory: reading it makes no call that could change it.
     const errno = allocated(core.__errno_location());
     this.#errno = new Int32Array(Deno.UnsafePointerView.getArrayBuffer(errno, 4));
+    if (withoutPort !== undefined) this.#keepBack(withoutPort);
     for (const group of groups) this.#join(group);
   }
 
@@ -112,6 +120,32 @@ export class NetlinkSocket implements Disposable {
     if (this.#handle === null) return;
     this.#lib.core.nl_socket_free(this.#handle);
     this.#handle = null;
+  }
+
+  /** Attaches a classic BPF program: `nlmsg_pid == port ? drop : keep`. Where it cannot be, all comes. */
+  #keepBack(port: number): void {
+    const program = new Uint8Array(4 * 8); // struct sock_filter { u16 code; u8 jt, jf; u32 k; }
+    const view = new DataView(program.buffer);
+    const instruction = (index: number, code: number, jt: number, jf: number, k: number) => {
+      view.setUint16(index * 8, code, true);
+      view.setUint8(index * 8 + 2, jt);
+      view.setUint8(index * 8 + 3, jf);
+      view.setUint32(index * 8 + 4, k, true);
+    };
+    const portBytes = new DataView(new ArrayBuffer(4));
+    portBytes.setUint32(0, port, true);
+    instruction(0, BPF_LD_W_ABS, 0, 0, 12); // Loads as if in network order, which the port id is not.
+    instruction(1, BPF_JMP_JEQ_K, 0, 1, portBytes.getUint32(0));
+    instruction(2, BPF_RET_K, 0, 0, 0);
+    instruction(3, BPF_RET_K, 0, 0, 0xffffffff);
+    const filter = new Uint8Array(16); // struct sock_fprog { u16 len; struct sock_filter *filter; }
+    const filterView = new DataView(filter.buffer);
+    filterView.setUint16(0, 4, true);
+    const address = Deno.UnsafePointer.value(Deno.UnsafePointer.of(program));
+    filterView.setBigUint64(8, address, true);
+    this.#lib.core.setsockopt(this.#fd, SOL_SOCKET, SO_ATTACH_FILTER, filter, filter.length);
+    // The kernel has a copy now; until here the program must not be collected.
+    program.fill(0);
   }
 
   #join(group: number): void {

@@ -72,8 +72,6 @@ export interface KernelCounters {
   overruns: number;
   /** Changes by others that subscribers were told of. */
   changes: number;
-  /** Notifications that followed from our own requests; nobody is told. */
-  ownChanges: number;
   /** Notifications of what livenessd has nothing to do with: IPv6, cached routes, table `local`, … */
   ignored: number;
   /** Overruns of the socket that brings notifications: each told as `overrun`. */
@@ -89,7 +87,6 @@ export function kernelCounters(): KernelCounters {
     unreadable: 0,
     overruns: 0,
     changes: 0,
-    ownChanges: 0,
     ignored: 0,
     changeOverruns: 0,
   };

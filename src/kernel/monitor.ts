@@ -37,8 +37,10 @@ const IFF_LOWER_UP = 0x10000;
 
 /** What the monitor needs around it. */
 export interface MonitorOptions {
-  /** Port ids of the sockets whose changes are our own. */
-  readonly ownPorts: ReadonlySet<number>;
+  /** Port id of the socket whose changes are our own: nobody is told of them. */
+  readonly ownPort: number;
+  /** Whether the kernel keeps back what we would only throw away: each would wake the loop. */
+  readonly keepBack: boolean;
   readonly actors: Actors;
   readonly counters: KernelCounters;
   readonly tell: (change: KernelChange) => void;
@@ -62,7 +64,12 @@ export class Monitor {
    */
   constructor(options: MonitorOptions) {
     this.#options = options;
-    this.#socket = new NetlinkSocket({ bufferSize: options.bufferSize, groups: GROUPS });
+    const { bufferSize, ownPort, keepBack } = options;
+    this.#socket = new NetlinkSocket({
+      bufferSize,
+      groups: GROUPS,
+      ...keepBack && { withoutPort: ownPort },
+    });
     try {
       this.#parking = new Parking(this.#socket.descriptor);
     } catch (error) {
@@ -111,7 +118,7 @@ export class Monitor {
   }
 
   #read(size: number): void {
-    const { counters, ownPorts, tell } = this.#options;
+    const { counters, ownPort, tell } = this.#options;
     if (size > NOTIFICATION_SIZE) {
       counters.unreadable++;
       this.#overrun = true; // What it said is as lost as if it had found no room.
@@ -121,10 +128,7 @@ export class Monitor {
     counters.ignored += ignored;
     counters.unreadable += unreadable;
     for (const message of messages) {
-      if (ownPorts.has(message.port)) {
-        counters.ownChanges++;
-        continue;
-      }
+      if (message.port === ownPort) continue;
       const change = this.#changeOf(message);
       if (change === null) continue;
       counters.changes++;

@@ -74,15 +74,23 @@ Deno.test("routes that others add, replace and remove are told as they are", asy
   assertEquals(unreadable, 0);
 });
 
-Deno.test("our own changes are not told, another's in between are", async () => {
-  await using namespace = await createWorld("own");
-  await using watcher = await Watcher.start(namespace);
-  await watcher.command("own 50");
-  assertEquals(await watcher.settled(namespace, "10.99.0.0/32"), []);
-  const { changes, ownChanges } = await watcher.command("counters");
-  assertEquals([changes, ownChanges], [1, 100]);
-  assertEquals(await watcher.end(), 0, "the watcher ends by itself once the kernel is closed");
-});
+for (const filter of ["by the kernel", "by ourselves"]) {
+  Deno.test(`our own changes, kept back ${filter}, are told to others only`, async () => {
+    await using namespace = await createWorld("own");
+    await using other = await Watcher.start(namespace);
+    const args = filter === "by ourselves" ? ["unfiltered"] : [];
+    await using watcher = await Watcher.start(namespace, ...args);
+    await watcher.command("own 50");
+    assertEquals(await watcher.settled(namespace, "10.99.0.0/32"), []);
+    assertEquals((await watcher.command("counters")).changes, 1);
+    const heard = await other.until(({ route }) => route?.dst === "10.99.0.0/32");
+    assertEquals(heard.length, 101);
+    for (const { actor: { pid, command, certain } } of heard.slice(0, 100)) {
+      assertEquals([pid, command, certain], [watcher.pid, "deno", true]);
+    }
+    assertEquals(await watcher.end(), 0, "it ends by itself once the kernel is closed");
+  });
+}
 
 Deno.test("a process that holds its socket is named with certainty, one of another pid namespace never wrongly", async (t) => {
   await using namespace = await createWorld("named");

@@ -4,7 +4,8 @@
  *
  * Commands, a line each: `own N` replaces and deletes N routes of our own, `list` counts the routes that
  * are there, `counters`. With the argument `quiet` route changes are counted and not printed, and an
- * overrun is followed by a list, as a daemon would. With `patient` it is ready only when it knows who is
+ * overrun is followed by a list, as a daemon would. With `unfiltered` the kernel tells us of our own changes
+ * too. With `patient` it is ready only when it knows who is
  * there.
  */
 
@@ -13,7 +14,7 @@ import { ours, route } from "../unit/kernel/contract.ts";
 import { linesOf } from "./lines.ts";
 
 const quiet = Deno.args.includes("quiet");
-const kernel = NetlinkKernel.open();
+const kernel = NetlinkKernel.open({ keepBack: !Deno.args.includes("unfiltered") });
 let routeChanges = 0;
 
 function print(line: unknown): void {
