@@ -173,6 +173,33 @@ export class MemoryKernel implements Kernel {
     this.#judge = judge;
   }
 
+  /**
+   * Another process's connection to the same tables: what it asks for is carried out at once and told to
+   * the subscribers of this one.
+   */
+  asOther(actor: Actor = somebody): Pick<Kernel, "replace" | "delete" | "addRule" | "deleteRule"> {
+    const tell = (change: KernelChange) => this.#tell(change);
+    return {
+      replace: (route) =>
+        Promise.resolve(this.#replace(route, (added, replaced) => {
+          tell({ kind: "route_added", route: added, unicast: true, replaced, actor });
+        })),
+      delete: (route) =>
+        Promise.resolve(this.#delete(route, (removed) => {
+          tell({ kind: "route_removed", route: removed, unicast: true, replaced: false, actor });
+        })),
+      addRule: (rule) => {
+        if (!this.#rules.has(ruleKey(rule))) this.setRule(rule, true, actor);
+        return Promise.resolve(ok);
+      },
+      deleteRule: (rule) => {
+        if (!this.#rules.has(ruleKey(rule))) return Promise.resolve(refusal("not_found"));
+        this.setRule(rule, false, actor);
+        return Promise.resolve(ok);
+      },
+    };
+  }
+
   /** Another process adds or replaces a route, at once and unconditionally. */
   put(route: KernelRoute, actor: Actor = somebody): void {
     const replaced = this.#routes.put(route) !== null;
@@ -307,7 +334,10 @@ export class MemoryKernel implements Kernel {
     return this.#judge?.(request) ?? null;
   }
 
-  #replace(route: Route): KernelResult {
+  #replace(
+    route: Route,
+    done: (added: KernelRoute, replaced: boolean) => void = () => {},
+  ): KernelResult {
     const numbers = routeNumbers(route, 0);
     if ("code" in numbers) return { ok: false, error: numbers };
     const ifindex = this.#resolve(route);
@@ -315,14 +345,20 @@ export class MemoryKernel implements Kernel {
     if (this.#down.has(ifindex)) return refusal(route.dev === null ? "unreachable" : "no_device");
     const { table, dst, via, src, protocol, metric = 0 } = route;
     if (src !== null && this.#gone.has(src)) return refusal("invalid");
-    this.#routes.put({ table, dst, via, src, ifindex, protocol, metric });
+    const added = { table, dst, via, src, ifindex, protocol, metric };
+    const replaced = this.#routes.put(added);
+    // The same route again is success and no change.
+    if (replaced === null || !isSame(replaced, added)) done(added, replaced !== null);
     return ok;
   }
 
-  #delete(route: Route): KernelResult {
+  #delete(route: Route, done: (removed: KernelRoute) => void = () => {}): KernelResult {
     const numbers = routeNumbers(route, 0);
     if ("code" in numbers) return { ok: false, error: numbers };
-    return this.#routes.remove(this.#located(route)) ? ok : refusal("not_found");
+    const removed = this.#routes.remove(this.#located(route));
+    if (removed === null) return refusal("not_found");
+    done(removed);
+    return ok;
   }
 
   /** The route with its interface's index, when it names one that exists. */
@@ -351,6 +387,11 @@ type Refused = { readonly ok: false; readonly error: KernelError };
 
 function refusal(code: KernelErrorCode): Refused {
   return { ok: false, error: injected[code] };
+}
+
+/** Of two routes with the same table, prefix and metric: whether one is the other. */
+function isSame(a: KernelRoute, b: KernelRoute): boolean {
+  return a.via === b.via && a.src === b.src && a.ifindex === b.ifindex && a.protocol === b.protocol;
 }
 
 function ruleKey(rule: MarkRule): string {

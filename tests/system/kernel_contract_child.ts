@@ -33,13 +33,15 @@ async function runContract(): Promise<ContractReport["cases"]> {
   for (const { name, run } of contract) {
     await clear();
     const kernel = NetlinkKernel.open();
+    const other = NetlinkKernel.open();
     try {
-      await run(kernel);
+      await run(kernel, other);
       cases.push({ name, failure: null });
     } catch (error) {
       cases.push({ name, failure: error instanceof Error ? error.stack ?? error.message : "?" });
     } finally {
       kernel.close();
+      other.close();
     }
   }
   return cases;

@@ -8,8 +8,8 @@
  * nothing else reachable.
  */
 
-import { assert, assertEquals } from "@std/assert";
-import type { Kernel, KernelResult, MarkRule } from "../../../src/kernel/kernel.ts";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import type { Kernel, KernelChange, KernelResult, MarkRule } from "../../../src/kernel/kernel.ts";
 import type { KernelRoute, Route } from "../../../src/kernel/route.ts";
 
 /** What the kernel under test must find around it. */
@@ -22,10 +22,13 @@ export const world = {
 /** The protocol number that the cases use for their routes; nothing else in the world uses it. */
 export const ours = 186;
 
+/** Somebody else who changes routes of the same machine. */
+export type Other = Pick<Kernel, "replace" | "delete" | "addRule" | "deleteRule">;
+
 /** One thing that holds. `kernel` is fresh: no routes of {@linkcode ours}, no rules. */
 export interface ContractCase {
   readonly name: string;
-  run(kernel: Kernel): Promise<void>;
+  run(kernel: Kernel, other: Other): Promise<void>;
 }
 
 /** A route of the contract's world with some parts changed. */
@@ -66,6 +69,47 @@ async function refuses(code: string, result: Promise<KernelResult>): Promise<voi
 }
 
 const rule: MarkRule = { mark: 44880, table: 44880, priority: 90, protocol: ours };
+
+/** What a kernel tells from now on: `next` answers what is told up to the next change of `dst`. */
+class Told implements Disposable {
+  readonly #changes: KernelChange[] = [];
+  readonly #subscription: Disposable;
+  #wake = () => {};
+
+  constructor(kernel: Kernel) {
+    this.#subscription = kernel.subscribe((change) => {
+      this.#changes.push(change);
+      this.#wake();
+    });
+  }
+
+  async until(last: string): Promise<string[]> {
+    for (;;) {
+      const lines = this.#changes.map(changeText);
+      if (lines.includes(last)) return lines;
+      await new Promise<void>((wake) => this.#wake = wake);
+    }
+  }
+
+  get count(): number {
+    return this.#changes.length;
+  }
+
+  [Symbol.dispose](): void {
+    this.#subscription[Symbol.dispose]();
+  }
+}
+
+/** A change of a route in a few words. */
+function changeText(change: KernelChange): string {
+  if (change.kind === "rule") return `rule ${change.mark} ${change.present}`;
+  if (change.kind !== "route_added" && change.kind !== "route_removed") return change.kind;
+  const { kind, route: { dst, via, src, protocol, metric, table }, replaced } = change;
+  assert(change.actor.port > 0);
+  return `${kind} ${dst} ${via} ${src} ${protocol} ${metric} ${table}${
+    replaced ? " replaced" : ""
+  }`;
+}
 
 /** Everything that holds. */
 export const contract: readonly ContractCase[] = [
@@ -282,6 +326,77 @@ export const contract: readonly ContractCase[] = [
     },
   },
   {
+    name: "what another changes is told, what the kernel object itself asked for is not",
+    async run(kernel, other) {
+      using told = new Told(kernel);
+      await succeeds(kernel.replace(route()));
+      await succeeds(kernel.replace(route({ via: "10.9.0.101" })));
+      await succeeds(other.replace(route({ protocol: 99 })));
+      await succeeds(kernel.replace(route({ metric: 7 })));
+      await succeeds(other.delete(route({ metric: 7 })));
+      await succeeds(kernel.delete(route({ protocol: 99 })));
+      await succeeds(other.replace(route({ table: 100, src: null })));
+      await succeeds(other.delete(route({ table: 100, src: null })));
+      const last = "route_removed 10.50.0.1/32 10.9.0.100 null 186 0 100";
+      assertEquals(await told.until(last), [
+        "route_added 10.50.0.1/32 10.9.0.100 10.9.0.1 99 0 254 replaced",
+        "route_removed 10.50.0.1/32 10.9.0.100 10.9.0.1 186 7 254",
+        "route_added 10.50.0.1/32 10.9.0.100 null 186 0 100",
+        last,
+      ]);
+      assertEquals(kernel.counters.changes, 4);
+    },
+  },
+  {
+    name: "a replacement by the same route and a refused request are no change",
+    async run(kernel, other) {
+      using told = new Told(kernel);
+      await succeeds(kernel.replace(route()));
+      await succeeds(other.replace(route()));
+      await refuses("not_found", other.delete(route({ via: "10.9.0.101" })));
+      await refuses("unreachable", other.replace(route({ via: "10.77.0.1" })));
+      await succeeds(other.delete(route()));
+      const last = "route_removed 10.50.0.1/32 10.9.0.100 10.9.0.1 186 0 254";
+      assertEquals(await told.until(last), [last]);
+    },
+  },
+  {
+    name: "another's change of a rule is told, and our own is not",
+    async run(kernel, other) {
+      using told = new Told(kernel);
+      await succeeds(kernel.addRule(rule));
+      await succeeds(other.deleteRule(rule));
+      await succeeds(other.addRule(rule));
+      await succeeds(kernel.deleteRule(rule));
+      assertEquals(await told.until("rule 44880 true"), ["rule 44880 false", "rule 44880 true"]);
+    },
+  },
+  {
+    name: "every subscriber is told, and none that has left",
+    async run(kernel, other) {
+      using first = new Told(kernel);
+      const gone = new Told(kernel);
+      gone[Symbol.dispose]();
+      gone[Symbol.dispose]();
+      {
+        using second = new Told(kernel);
+        await succeeds(other.replace(route()));
+        const line = "route_added 10.50.0.1/32 10.9.0.100 10.9.0.1 186 0 254";
+        assertEquals(await Promise.all([first.until(line), second.until(line)]), [[line], [line]]);
+      }
+      await succeeds(other.delete(route()));
+      await first.until("route_removed 10.50.0.1/32 10.9.0.100 10.9.0.1 186 0 254");
+      assertEquals([first.count, gone.count], [2, 0]);
+      first[Symbol.dispose]();
+      // The last one out ends the monitor; it can begin anew.
+      using third = new Told(kernel);
+      await succeeds(other.replace(route()));
+      await third.until("route_added 10.50.0.1/32 10.9.0.100 10.9.0.1 186 0 254");
+      assertEquals(first.count, 2);
+      await succeeds(other.delete(route()));
+    },
+  },
+  {
     name: "closing answers the requests that wait and those that come later",
     async run(kernel) {
       const waiting = [kernel.replace(route()), kernel.delete(route()), kernel.list({})];
@@ -291,6 +406,7 @@ export const contract: readonly ContractCase[] = [
         assertEquals(result.error.code, "closed");
       }
       kernel.close();
+      assertThrows(() => kernel.subscribe(() => {}), Error, "closed");
     },
   },
 ];
