@@ -26,6 +26,8 @@ export function metricsSource(
     peers: () => peerMetrics(manager),
     kernel: kernel.counters,
     loopLag: lag.histogram,
+    txLateness: manager.txLateness,
+    detectLateness: manager.detectLateness,
     takeLagMax: () => lag.takeMax(),
     *extra() {
       for (const { name, meaning, count } of failureCounts(failures)) {

@@ -73,6 +73,8 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
   readonly table: SessionTable;
   readonly book: RouteBook;
   readonly watch: KernelWatch;
+  readonly txLateness: HistogramSink;
+  readonly detectLateness: HistogramSink;
   /** Registrations refused since the start. */
   refused = 0;
   /** Datagrams for an endpoint whose last session is gone. */
@@ -91,6 +93,8 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
     this.#report = options.report;
     this.clock = clock;
     this.random = options.random;
+    this.txLateness = options.histogram("wait");
+    this.detectLateness = options.histogram("wait");
     this.wheel = new TimerWheel(clock.now());
     this.loop = new Loop({
       clock,

@@ -12,7 +12,7 @@ import type { Clock } from "../scheduler/clock.ts";
 import type { Loop } from "../scheduler/loop.ts";
 import type { Random } from "../scheduler/random.ts";
 import type { TimerId, TimerOwner, TimerWheel } from "../scheduler/timer_wheel.ts";
-import type { Counter, LocalEnd } from "./local_end.ts";
+import type { Counter, HistogramSink, LocalEnd } from "./local_end.ts";
 import type { RouteEntry } from "./route_entry.ts";
 
 /** How long a silent session waits when it may not be judged in this turn. */
@@ -21,6 +21,8 @@ const POSTPONE_US = 1_000;
 const FIRST_TX_SPREAD_US = 100_000;
 /** A session that stays Down has its probe route renewed from the third unanswered probe on. */
 const RENEW_PROBE_FACTOR = 4;
+/** One transmission in this many has its lateness observed (a power of two). */
+const TX_SAMPLE = 16;
 
 /** Why the state changed, in the reference's words for `session_transitions_total`. */
 export type TransitionCause =
@@ -37,6 +39,9 @@ export interface SessionContext {
   readonly random: Random;
   /** The one packet that everything is written from. */
   readonly scratch: ControlPacket;
+  /** How late transmissions (sampled) and verdicts of silence came, against the moment they were due. */
+  readonly txLateness: HistogramSink;
+  readonly detectLateness: HistogramSink;
   changed(entry: SessionEntry, transition: Transition, cause: TransitionCause): void;
   /** The session probes without an answer: the way to the peer may need mending. */
   unanswered(entry: SessionEntry): void;
@@ -147,6 +152,9 @@ export class SessionEntry implements TimerOwner {
 
   #transmitDue(now: number): void {
     const { session, context } = this;
+    if ((this.txPackets & (TX_SAMPLE - 1)) === 0) {
+      context.txLateness.observe((now - context.wheel.deadline(this.#txTimer)) / 1e6);
+    }
     if (session.state === State.Down && session.backoffFactor >= RENEW_PROBE_FACTOR) {
       context.unanswered(this);
     }
@@ -164,8 +172,11 @@ export class SessionEntry implements TimerOwner {
     } else if (!context.loop.mayJudge()) {
       context.wheel.arm(this.#detectTimer, now + POSTPONE_US);
     } else {
+      const lateUs = context.clock.now() - session.detectDeadlineUs;
       const transition = session.expireIfDue(now);
-      if (transition !== null) context.changed(this, transition, "detect_timeout");
+      if (transition === null) return;
+      context.detectLateness.observe(lateUs / 1e6);
+      context.changed(this, transition, "detect_timeout");
     }
   }
 

@@ -233,13 +233,13 @@ function* peerFamilies(source: MetricsSource): Iterable<Family> {
 }
 
 function* ownFamilies(source: MetricsSource): Iterable<Family> {
-  const lag = "livenessd_loop_lag_seconds";
-  yield {
-    name: lag,
-    help: "How late the loop ran.",
-    type: "histogram",
-    rows: () => histogramRows(lag, {}, source.loopLag),
-  };
+  yield lateness("loop_lag", "How late the loop ran.", source.loopLag);
+  yield lateness("tx_lateness", "How late packets were sent; a sample.", source.txLateness);
+  yield lateness(
+    "detect_lateness",
+    "How late silent sessions were declared down, after their detect time.",
+    source.detectLateness,
+  );
   yield single(
     "livenessd_loop_lag_max_seconds",
     "gauge",
@@ -252,6 +252,11 @@ function* ownFamilies(source: MetricsSource): Iterable<Family> {
   yield counter("kernel_requests", "Requests to the kernel's routing table.", kernel.requests);
   yield counter("kernel_dumps", "Listings of the kernel's routes.", kernel.dumps);
   for (const { name, help, value } of source.extra()) yield counter(name, help, value);
+}
+
+function lateness(what: string, help: string, data: HistogramData): Family {
+  const name = `livenessd_${what}_seconds`;
+  return { name, help, type: "histogram", rows: () => histogramRows(name, {}, data) };
 }
 
 function perEndpoint(

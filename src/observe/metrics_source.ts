@@ -81,6 +81,10 @@ export interface MetricsSource {
   readonly kernel: Pick<KernelCounters, "requests" | "dumps">;
   /** How late the loop was, see `LoopLag`. */
   readonly loopLag: HistogramData;
+  /** How late packets were sent, against the moment chosen for them; a sample. */
+  readonly txLateness: HistogramData;
+  /** How late silent sessions were declared down, against their deadline. */
+  readonly detectLateness: HistogramData;
   /** Maximum loop lag since the last call, in seconds. */
   takeLagMax(): number;
   /** Counters without labels, failures of every kind among them: `livenessd_NAME_total`, NAME in snake_case. */

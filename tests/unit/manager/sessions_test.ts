@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { State } from "../../../src/protocol/packet.ts";
 import { Bench, DETECT_US, PEER_DISCR, route, Tally } from "./fixture.ts";
 
@@ -203,6 +203,22 @@ Deno.test("packets that waited while the loop was held up count before anybody i
     "up",
     "down",
   ]);
+});
+
+Deno.test("how late verdicts and transmissions came is measured against the moment they were due", async () => {
+  const bench = await Bench.started({}, route(1));
+  bench.transport.waking = false;
+  bench.clock.stall(250_000);
+  await bench.advance(0);
+  // Without jitter the first packet was due after half of the spread, 50 ms.
+  assertAlmostEquals(bench.manager.txLateness.sum, 0.2, 1e-3);
+  bench.transport.waking = true;
+  bench.bringUp(route(1));
+  assertEquals([bench.shownSession(route(1)).state, bench.manager.detectLateness.sum], ["up", 0]);
+  bench.clock.stall(DETECT_US + 70_000);
+  await bench.advance(0);
+  assertEquals(bench.shownSession(route(1)).state, "down");
+  assertAlmostEquals(bench.manager.detectLateness.sum, 0.07, 1e-3);
 });
 
 Deno.test("a timeout that follows a stall of our own says so; one that does not, does not", async () => {

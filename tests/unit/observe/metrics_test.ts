@@ -109,6 +109,12 @@ interface World {
   lag: LoopLag;
 }
 
+function latenessOf(...seconds: number[]): Histogram {
+  const histogram = new Histogram();
+  for (const each of seconds) histogram.observe(each);
+  return histogram;
+}
+
 function metricsOf(world: Partial<World>, peerMetrics = false): Metrics {
   const { endpoints = [endpoint("tun0", "10.0.0.1")], peers = [], lag = new LoopLag() } = world;
   const source: MetricsSource = {
@@ -117,6 +123,8 @@ function metricsOf(world: Partial<World>, peerMetrics = false): Metrics {
     peers: () => peers,
     kernel: { requests: 20, dumps: 2 },
     loopLag: lag.histogram,
+    txLateness: latenessOf(0.004),
+    detectLateness: latenessOf(0.02, 0.03),
     takeLagMax: () => lag.takeMax(),
     extra: () => [{ name: "log_lines_lost", help: "lines lost", value: 13 }],
   };
@@ -205,6 +213,9 @@ Deno.test("counters and gauges carry the numbers that were counted", async () =>
   }
   assertEquals(valueOf(families, "livenessd_build_info", { version: "1.2.3", deno: "2.9.6" }), 1);
   assertEquals(valueOf(families, "livenessd_log_lines_lost_total"), 13);
+  assertEquals(valueOf(families, "livenessd_tx_lateness_seconds_bucket", { le: "0.005" }), 1);
+  assertEquals(valueOf(families, "livenessd_detect_lateness_seconds_bucket", { le: "0.025" }), 1);
+  assertEquals(valueOf(families, "livenessd_detect_lateness_seconds_count"), 2);
   assertEquals(valueOf(families, "process_cpu_seconds_total"), 1.5);
   assertEquals(valueOf(families, "process_open_fds"), 12);
 });
