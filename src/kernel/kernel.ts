@@ -111,6 +111,8 @@ export interface Kernel {
   addRule(rule: MarkRule): Promise<KernelResult>;
   /** Deletes the rule; one that is not there answers `not_found`. */
   deleteRule(rule: MarkRule): Promise<KernelResult>;
+  /** Index of the interface that has this name now; 0 when there is none. */
+  ifindex(dev: string): number;
   /**
    * Tells the listener of changes that others make from now on, until the subscription is disposed of
    * or the kernel is closed. While there is one, the event loop stays alive.

@@ -21,6 +21,7 @@ import {
   type MarkRule,
   type RouteFilter,
 } from "./kernel.ts";
+import { type LinkState, MemoryLinks } from "./memory_links.ts";
 import { MemoryRoutes } from "./memory_routes.ts";
 import { routeNumbers } from "./request.ts";
 import type { KernelRoute, Route } from "./route.ts";
@@ -97,14 +98,7 @@ export class MemoryKernel implements Kernel {
 
   readonly #routes = new MemoryRoutes();
   readonly #rules = new Map<string, MarkRule>();
-  readonly #ifindexes = new Map<string, number>();
-  #lastIfindex = 1; // lo
-  /** Interfaces that are down or gone. */
-  readonly #down = new Set<number>();
-  /** Names whose interface is gone; should one return, it gets another index. */
-  readonly #goneLinks = new Set<string>();
-  /** Local addresses that are gone. */
-  readonly #gone = new Set<string>();
+  readonly #links = new MemoryLinks();
   readonly #subscribers = new Subscribers();
   readonly #notify: (change: KernelChange, tell: () => void) => void;
   readonly #waiting: Pending[] = [];
@@ -118,7 +112,7 @@ export class MemoryKernel implements Kernel {
 
   constructor(options: MemoryKernelOptions = {}) {
     this.#schedule = options.schedule ?? queueMicrotask;
-    this.#resolve = options.resolve ?? ((route) => this.ifindex(route.dev ?? ""));
+    this.#resolve = options.resolve ?? ((route) => this.ifindex(route.dev ?? "") || "no_device");
     this.#notify = options.notify ?? ((_change, tell) => queueMicrotask(tell));
   }
 
@@ -226,23 +220,12 @@ export class MemoryKernel implements Kernel {
    * The link changes. One that is down or gone loses its routes, which nobody is told of, and one without
    * carrier does not; a name that comes back after its link was gone gets another index.
    */
-  setLink(
-    name: string,
-    state: "up" | "no carrier" | "down" | "gone",
-    actor: Actor = kernelActor,
-  ): void {
-    if (state !== "gone" && this.#goneLinks.delete(name)) this.#ifindexes.delete(name);
-    const ifindex = this.ifindex(name);
-    const present = state !== "gone";
-    const adminUp = present && state !== "down";
-    if (adminUp) {
-      this.#down.delete(ifindex);
-    } else {
-      this.#down.add(ifindex);
-      this.#routes.removeWhere((route) => route.ifindex === ifindex);
-    }
-    if (!present) this.#goneLinks.add(name);
-    this.#tell({ kind: "link", ifindex, name, present, up: state === "up", adminUp, actor });
+  setLink(name: string, state: LinkState, actor: Actor = kernelActor): void {
+    const ifindex = this.#links.set(name, state);
+    const adminUp = this.#links.carriesRoutes(ifindex);
+    if (!adminUp) this.#routes.removeWhere((route) => route.ifindex === ifindex);
+    const [present, up] = [state !== "gone", state === "up"];
+    this.#tell({ kind: "link", ifindex, name, present, up, adminUp, actor });
   }
 
   /**
@@ -250,12 +233,8 @@ export class MemoryKernel implements Kernel {
    * told of, and none can be added until it returns.
    */
   setAddress(name: string, address: string, present: boolean, actor: Actor = somebody): void {
-    if (present) {
-      this.#gone.delete(address);
-    } else {
-      this.#gone.add(address);
-      this.#routes.removeWhere((route) => route.src === address);
-    }
+    this.#links.setAddress(address, present);
+    if (!present) this.#routes.removeWhere((route) => route.src === address);
     const ifindex = this.ifindex(name);
     this.#tell({ kind: "address", ifindex, address, prefixLength: 24, present, actor });
   }
@@ -265,14 +244,9 @@ export class MemoryKernel implements Kernel {
     this.#tell({ kind: "overrun" });
   }
 
-  /** The index of an interface, which is there and up unless told otherwise. */
+  /** An interface is there and up unless told otherwise. */
   ifindex(name: string): number {
-    let index = this.#ifindexes.get(name);
-    if (index === undefined) {
-      index = ++this.#lastIfindex;
-      this.#ifindexes.set(name, index);
-    }
-    return index;
+    return this.#links.ifindex(name);
   }
 
   /** What is in the table now, without a request. */
@@ -342,9 +316,11 @@ export class MemoryKernel implements Kernel {
     if ("code" in numbers) return { ok: false, error: numbers };
     const ifindex = this.#resolve(route);
     if (typeof ifindex !== "number") return refusal(ifindex);
-    if (this.#down.has(ifindex)) return refusal(route.dev === null ? "unreachable" : "no_device");
+    if (!this.#links.carriesRoutes(ifindex)) {
+      return refusal(route.dev === null ? "unreachable" : "no_device");
+    }
     const { table, dst, via, src, protocol, metric = 0 } = route;
-    if (src !== null && this.#gone.has(src)) return refusal("invalid");
+    if (src !== null && !this.#links.hasAddress(src)) return refusal("invalid");
     const added = { table, dst, via, src, ifindex, protocol, metric };
     const replaced = this.#routes.put(added);
     // The same route again is success and no change.

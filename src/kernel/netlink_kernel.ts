@@ -21,14 +21,14 @@ import {
   interfaceIndex,
   libnlText,
   NetlinkError,
-  REQUEST_SIZE,
   RequestWriter,
 } from "../../ffi/netlink.ts";
 import { NetlinkSocket } from "../../ffi/netlink_socket.ts";
-import { MissingCapability } from "./capability.ts";
-import { busyRequest, closedError, errno, invalidRequest, kernelError } from "./errors.ts";
 import { Actors } from "./actors.ts";
+import { MissingCapability } from "./capability.ts";
 import type { KernelChangeListener } from "./change.ts";
+import { type Change, ChangeWriter } from "./change_writer.ts";
+import { busyRequest, closedError, errno, kernelError } from "./errors.ts";
 import {
   type Kernel,
   type KernelCounters,
@@ -41,7 +41,6 @@ import {
 } from "./kernel.ts";
 import { CHANGE_BUFFER, Monitor } from "./monitor.ts";
 import { ProcFs } from "./process_table.ts";
-import { routeNumbers } from "./request.ts";
 import type { Route } from "./route.ts";
 import { RouteDump } from "./route_dump.ts";
 import { type AnswerMessage, readMessages, type RtnetlinkMessage } from "./rtnetlink.ts";
@@ -65,11 +64,6 @@ const ANSWER_SIZE = 1024;
 const ok: KernelResult = { ok: true };
 
 const answerLost = busyRequest("the kernel's answer was lost (receive queue overrun)");
-
-/** A request that changes something. */
-type Change =
-  | { readonly kind: "replace" | "delete"; readonly route: Route }
-  | { readonly kind: "addRule" | "deleteRule"; readonly rule: MarkRule };
 
 interface WaitingChange {
   readonly change: Change;
@@ -104,10 +98,8 @@ export class NetlinkKernel implements Kernel {
   #monitor: Monitor | null = null;
   readonly #writer: RequestWriter;
   readonly #dump: RouteDump;
-  readonly #messages = new Uint8Array(SLICE * REQUEST_SIZE);
+  readonly #changes: ChangeWriter;
   readonly #answers = new ReceiveBatch(SLICE, ANSWER_SIZE);
-  /** Interface indexes looked up during this slice: names move between turns, not within one. */
-  readonly #indexes = new Map<string, number>();
   #queue: (WaitingChange | WaitingList)[] = [];
   /** Where the queue begins: what is before it has been carried out. */
   #head = 0;
@@ -121,6 +113,7 @@ export class NetlinkKernel implements Kernel {
     this.#options = options;
     this.#socket = new NetlinkSocket({ bufferSize: answerBuffer });
     this.#writer = new RequestWriter();
+    this.#changes = new ChangeWriter(this.#writer, SLICE);
     this.#dump = new RouteDump(this.#writer, this.counters, strictCheck);
   }
 
@@ -163,6 +156,10 @@ export class NetlinkKernel implements Kernel {
     const result = await new Promise<ListResult>((settle) => this.#enqueue({ filter, settle }));
     if (!result.ok) this.counters.failures++;
     return result;
+  }
+
+  ifindex(dev: string): number {
+    return interfaceIndex(dev);
   }
 
   subscribe(listener: KernelChangeListener): Disposable {
@@ -264,22 +261,18 @@ export class NetlinkKernel implements Kernel {
 
   /** Sends a slice's requests in one call and gives each its answer. */
   #carryOut(slice: readonly WaitingChange[]): void {
-    this.#indexes.clear();
+    const writer = this.#changes;
+    writer.begin();
     const first = (this.#sequence + 1) >>> 0;
     const sent: WaitingChange[] = [];
-    let size = 0;
     for (const waiting of slice) {
-      const written = this.#write(waiting.change, (first + sent.length) >>> 0, size);
-      if (typeof written === "number") {
-        size += written;
-        sent.push(waiting);
-      } else {
-        this.#refuse(waiting, written);
-      }
+      const error = writer.write(waiting.change, (first + sent.length) >>> 0);
+      if (error === null) sent.push(waiting);
+      else this.#refuse(waiting, error);
     }
     if (sent.length === 0) return;
     this.#sequence = (this.#sequence + sent.length) >>> 0;
-    const refused = this.#socket.send(this.#messages, size);
+    const refused = this.#socket.send(writer.messages, writer.size);
     if (refused < 0) {
       const error = busyRequest(libnlText(refused));
       for (const waiting of sent) this.#refuse(waiting, error);
@@ -327,54 +320,10 @@ export class NetlinkKernel implements Kernel {
     else this.#refuse(waiting, kernelError(number, errnoText(number), text));
   }
 
-  /** Writes one request; answers its size, or why it cannot be written. */
-  #write(change: Change, sequence: number, at: number): number | KernelError {
-    try {
-      switch (change.kind) {
-        case "replace":
-        case "delete":
-          return this.#writeRoute(change.kind, change.route, sequence, at);
-        case "addRule":
-          return this.#writer.addRule(change.rule, sequence, this.#messages, at);
-        case "deleteRule":
-          return this.#writer.deleteRule(change.rule, sequence, this.#messages, at);
-      }
-    } catch (error) {
-      if (!(error instanceof NetlinkError)) throw error;
-      return invalidRequest(error.message);
-    }
-  }
-
-  #writeRoute(
-    kind: "replace" | "delete",
-    route: Route,
-    sequence: number,
-    at: number,
-  ): number | KernelError {
-    const ifindex = route.dev === null ? 0 : this.#indexOf(route.dev);
-    if (ifindex === 0 && route.dev !== null && kind === "replace") {
-      return kernelError(errno.ENODEV, errnoText(errno.ENODEV), `no interface "${route.dev}"`);
-    }
-    // A delete goes by the rest when the interface is gone or renamed: nothing is left behind.
-    const numbers = routeNumbers(route, ifindex);
-    if ("code" in numbers) return numbers;
-    return kind === "replace"
-      ? this.#writer.replaceRoute(numbers, sequence, this.#messages, at)
-      : this.#writer.deleteRoute(numbers, sequence, this.#messages, at);
-  }
-
-  #indexOf(dev: string): number {
-    let index = this.#indexes.get(dev);
-    if (index === undefined) {
-      index = interfaceIndex(dev);
-      this.#indexes.set(dev, index);
-    }
-    return index;
-  }
-
   #requireCapability(): void {
-    const size = this.#writer.probe(this.#sequence, this.#messages);
-    const refused = this.#socket.send(this.#messages, size);
+    const { messages } = this.#changes;
+    const size = this.#writer.probe(this.#sequence, messages);
+    const refused = this.#socket.send(messages, size);
     if (refused < 0) throw new NetlinkError(refused, "cannot ask the kernel anything");
     const received = this.#answers.receive(this.#socket.descriptor);
     for (const message of received > 0 ? this.#answer(0) : []) {
