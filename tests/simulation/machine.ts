@@ -83,9 +83,9 @@ export class Process {
     return this.#stalls > 0;
   }
 
-  /** An operator tells the daemon something; it does so when it runs, and never if it dies before. */
+  /** An operator tells the daemon something; it does so when it runs, and never if it ends before. */
   command(action: (daemon: SimulatedDaemon) => void): void {
-    if (this.machine.process !== this) return;
+    if (this.machine.process !== this || this.stopping) return;
     if (this.stalled) this.#commands.push(action);
     else action(this.daemon);
     this.machine.surroundings.unsettled();

@@ -133,6 +133,10 @@ export class Referee {
       if (watched.route !== route) continue;
       watched.wanted = wanted;
       watched.changedAt = this.world.queue.now;
+      // A session may have ended and begun anew between two looks, which troubles the peer as well.
+      const { peer } = watched.path;
+      watched.path.troubledAt = this.world.queue.now;
+      this.#charges[peer.index]!.paths.get(machine)!.troubledAt = this.world.queue.now;
     }
   }
 
