@@ -11,6 +11,7 @@ import { parseRoute } from "../config/parse_route.ts";
 import { formatProblem } from "../config/problem.ts";
 import type { Kernel, ListResult } from "../kernel/kernel.ts";
 import { Manager } from "../manager/manager.ts";
+import type { StateStore } from "../manager/state_keeper.ts";
 import { EventLog } from "../observe/event_log.ts";
 import { HANDLING_BOUNDS, Histogram, WAIT_BOUNDS } from "../observe/histogram.ts";
 import type { Logger } from "../observe/log.ts";
@@ -33,6 +34,8 @@ export interface DaemonSeams {
   readonly logger: Logger;
   readonly logLinesLost: () => number;
   readonly names: Iproute2Names;
+  /** Where this run leaves what the next one needs; `null` for nowhere. */
+  readonly state: StateStore | null;
 }
 
 export class Daemon {
@@ -116,6 +119,8 @@ export class Daemon {
       this.#servers.push(serveTcp(hostname, port, observingHandler(this.#context)));
     }
     this.#announce();
+    // Not before it is certain that this is the only daemon.
+    this.manager.recall();
     for (const route of routes) this.manager.register(route, "config");
     await this.manager.start();
     this.#started = true;

@@ -62,6 +62,7 @@ export function failureCounts(sources: FailureSources): FailureCount[] {
       reconciler.skippedNoLink,
       "routes left alone while their link is gone",
     ],
+    ["state_file_failures", manager.keeper.failures, "state files that were no use or not written"],
     ["events_postponed", loop.eventsPostponed, "silent sessions judged a turn later (max_events)"],
     ["kernel_request_failures", kernel.counters.failures, "requests that the kernel refused"],
     [

@@ -9,6 +9,7 @@ import { SystemRandom } from "../scheduler/system_random.ts";
 import { ParkedClock } from "../transport/parked_clock.ts";
 import { UdpTransport } from "../transport/udp_transport.ts";
 import { Daemon } from "./daemon.ts";
+import { StateFile } from "./state_file.ts";
 
 export interface RunOptions {
   readonly names: Iproute2Names;
@@ -75,6 +76,7 @@ async function runUntilSignal(
     logger,
     logLinesLost,
     names,
+    state: config.state.file === null ? null : new StateFile(config.state.file),
   });
   const surviveErrors = surviveInternalErrors(daemon);
   const signals = new Signals(daemon, logger);

@@ -16,7 +16,9 @@ import { Periodic } from "../scheduler/periodic.ts";
 import type { Random } from "../scheduler/random.ts";
 import { TimerWheel } from "../scheduler/timer_wheel.ts";
 import type { Endpoint, Receiver, Transport } from "../transport/transport.ts";
+import { Adoption } from "./adoption.ts";
 import { worthReporting } from "./backoff.ts";
+import type { FormerRoute, FormerSession } from "./former_run.ts";
 import { type HistogramKind, type HistogramSink, type LocalEnd, noSessions } from "./local_end.ts";
 import type {
   ManagerApi,
@@ -34,6 +36,7 @@ import type { RouteEntry } from "./route_entry.ts";
 import { type SessionContext, type SessionEntry, type TransitionCause } from "./session_entry.ts";
 import { sessionKey, SessionTable } from "./session_table.ts";
 import type { RouteOrigin, RouteSnapshot, SessionSnapshot } from "./snapshot.ts";
+import { StateKeeper, type StateStore } from "./state_keeper.ts";
 import { KernelWatch } from "./watch.ts";
 import { routeSnapshot, sessionSnapshot, wallTime } from "./snapshots.ts";
 
@@ -47,6 +50,9 @@ export interface ManagerOptions {
   readonly probePath: ProbePathConfig;
   /** Destination addresses that are never touched. */
   readonly exclude: readonly string[];
+
+  /** Where this run leaves what the next one needs; `null` for nowhere. */
+  readonly state: StateStore | null;
 
   readonly clock: Clock;
   readonly random: Random;
@@ -73,6 +79,8 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
   readonly table: SessionTable;
   readonly book: RouteBook;
   readonly watch: KernelWatch;
+  readonly adoption: Adoption;
+  readonly keeper: StateKeeper;
   readonly txLateness: HistogramSink;
   readonly detectLateness: HistogramSink;
   /** Registrations refused since the start. */
@@ -84,6 +92,7 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
   readonly #report: Report;
   readonly #states = noSessions();
   #rxCount = 0;
+  #ended = false;
   readonly #maintenance: Periodic;
   readonly #sweeps: Periodic;
 
@@ -121,6 +130,24 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
       wheel: this.wheel,
       loop: this.loop,
     });
+    const { wheel, loop, book } = this;
+    this.keeper = new StateKeeper({
+      ...options,
+      store: options.state,
+      wheel,
+      loop,
+      sessions: () => this.#sessionRecords(),
+      routes: () => this.#routeRecords(),
+    });
+    this.adoption = new Adoption({
+      ...options,
+      wheel,
+      loop,
+      book,
+      former: () => this.keeper.former,
+      changed: () => this.keeper.changed(),
+      failed: (error) => this.#reconcileFailed(error),
+    });
     this.probePath = new ProbePath({
       ...probePath,
       kernel,
@@ -135,6 +162,7 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
       kernel,
       clock,
       protocol,
+      ready: this.adoption.finished,
       wanted: () => this.book.wanted(),
       linkPresent: (entry) => entry.session.end.endpoint.open,
       apply: (change) => this.book.mend(change),
@@ -167,10 +195,17 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
     transport.start(this, this.loop.arrived);
   }
 
+  /** Learns what a former run left. To be called once, before {@linkcode start} and before any route is wanted. */
+  recall(): void {
+    this.keeper.recall();
+    this.table.resume(this.keeper.former);
+  }
+
   /** Makes the probes' way and starts the loop. Routes may be registered before or after. */
   async start(): Promise<void> {
     // Seen from the first request on: what others change meanwhile is not missed.
     this.watch.start();
+    this.adoption.start();
     await this.probePath.start();
     this.#maintenance.start();
     if (this.#options.reconcileIntervalUs > 0) this.#sweeps.start();
@@ -193,9 +228,15 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
     this.watch.stop();
     this.#sayGoodbye();
     // The loop goes on meanwhile: removals that the kernel refuses are tried again by its timers.
-    if (onShutdown === "withdraw") await this.book.withdrawAll();
+    if (onShutdown === "withdraw") {
+      await this.adoption.finished;
+      await this.book.withdrawAll();
+    }
+    this.adoption.stop();
     await this.book.left();
     this.loop.stop();
+    this.#ended = true;
+    this.keeper.end();
     await this.probePath.stop();
   }
 
@@ -213,6 +254,7 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
     session.routes.add(entry);
     if (session.session.state === State.Up) this.book.act(entry, "session_up");
     this.#applyAdmin(session);
+    this.keeper.changed();
     this.loop.wake();
     return { ok: true };
   }
@@ -223,6 +265,7 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
     const gone = this.book.remove(entry);
     this.#leaveSession(entry);
     await gone;
+    this.keeper.changed();
     return { ok: true };
   }
 
@@ -318,10 +361,12 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
     if (to === State.Up) entry.wasUp = true;
     this.#report("session_state", this.#transitionDetails(entry, transition));
     entry.advertise(this.loop.now);
-    if (to === State.Up) { for (const route of entry.routes) this.book.act(route, "session_up"); }
-    if (to <= State.Down && from >= State.Init) {
-      for (const route of entry.routes) this.book.act(route, "session_down");
-    }
+    if (to === State.Up && !entry.recordHolds) this.keeper.changed();
+    if (to === State.Up || to === State.AdminDown) this.adoption.decided(entry);
+    const fell = to === State.AdminDown || (to === State.Down && from >= State.Init);
+    const occasion = to === State.Up ? "session_up" : fell ? "session_down" : null;
+    if (occasion === null || this.adoption.keeps(entry)) return;
+    for (const route of entry.routes) this.book.act(route, occasion);
   }
 
   unanswered(entry: SessionEntry): void {
@@ -401,6 +446,7 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
     entry.session.adminDown(this.clock.now());
     entry.transmit(this.clock.now());
     this.#options.transport.flush();
+    this.adoption.decided(entry);
     this.table.remove(entry);
     this.probePath.close(sessionKey(entry));
     this.#report("session_removed", { session: eventSession(entry) });
@@ -414,6 +460,25 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
       for (const route of entry.routes) route.reinstall("endpoint");
     }
     this.loop.wake();
+  }
+
+  *#sessionRecords(): Iterable<FormerSession> {
+    for (const entry of this.table.sessions()) yield entry.record();
+  }
+
+  /** The routes that are, or may be, in the kernel because of us. What is never removed is nobody's. */
+  *#routeRecords(): Iterable<FormerRoute> {
+    for (const entries of [this.book.wanted(), this.book.leaving()]) {
+      for (const entry of entries) {
+        if (entry.excluded || entry.config.noUninstall) continue;
+        if (this.#ended && !entry.believed && !entry.unsettled) continue;
+        const { table, dst, via, dev, src } = entry.config;
+        yield { table, dst, via, dev, src };
+      }
+    }
+    for (const { table, dst, via, dev, src } of this.adoption.stale()) {
+      yield { table, dst, via, dev, src };
+    }
   }
 
   #sayGoodbye(): void {

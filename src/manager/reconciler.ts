@@ -4,8 +4,9 @@
  * {@linkcode difference} is the one comparison; whoever looks at the kernel's table calls it.
  */
 import type { Kernel, KernelError } from "../kernel/kernel.ts";
-import { type KernelRoute, routeIdentity } from "../kernel/route.ts";
+import type { KernelRoute } from "../kernel/route.ts";
 import type { Clock } from "../scheduler/clock.ts";
+import { Listing } from "./listing.ts";
 import type { RouteEntry } from "./route_entry.ts";
 
 /** What is to be done about one route. */
@@ -24,15 +25,13 @@ export interface Change {
  */
 export function difference(
   wanted: Iterable<RouteEntry>,
-  kernel: readonly KernelRoute[],
+  present: Listing,
   listedAt: number,
 ): Change[] {
-  const present = new Set<string>();
-  for (const route of kernel) present.add(routeIdentity(route));
   const changes: Change[] = [];
   for (const entry of wanted) {
     if (entry.excluded || entry.unsettled || entry.changedAt >= listedAt) continue;
-    const isPresent = present.has(entry.identity);
+    const isPresent = present.has(entry);
     if (entry.desired && !isPresent) changes.push({ kind: "reinstall", entry });
     if (!entry.desired && isPresent && !entry.config.noUninstall) {
       changes.push({ kind: "remove", entry });
@@ -46,6 +45,8 @@ export interface ReconcilerOptions {
   readonly clock: Clock;
   /** Route protocol number that is ours. */
   readonly protocol: number;
+  /** No sweep begins before it is known what a former run left. */
+  readonly ready: Promise<void>;
   readonly wanted: () => Iterable<RouteEntry>;
   /** Routes whose link is gone are left alone until it returns. */
   readonly linkPresent: (entry: RouteEntry) => boolean;
@@ -71,7 +72,8 @@ export class Reconciler {
   async sweep(): Promise<void> {
     if (this.#sweeping) return;
     this.#sweeping = true;
-    const { kernel, clock, protocol } = this.options;
+    const { kernel, clock, protocol, ready } = this.options;
+    await ready;
     const startedAt = clock.now();
     const listed = await kernel.list({ protocol });
     if (listed.ok) this.#mend(listed.routes, startedAt);
@@ -84,7 +86,9 @@ export class Reconciler {
 
   #mend(routes: readonly KernelRoute[], listedAt: number): void {
     this.lastError = null;
-    for (const change of difference(this.options.wanted(), routes, listedAt)) {
+    const { kernel, wanted } = this.options;
+    const present = new Listing(routes, kernel);
+    for (const change of difference(wanted(), present, listedAt)) {
       if (change.kind === "reinstall" && !this.options.linkPresent(change.entry)) {
         this.skippedNoLink++;
         change.entry.vanished();

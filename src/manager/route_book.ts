@@ -68,6 +68,16 @@ export class RouteBook implements RouteContext {
     return this.#wanted.values();
   }
 
+  /** Withdrawn routes that the kernel has not let go yet. */
+  leaving(): Iterable<RouteEntry> {
+    return this.#leaving.values();
+  }
+
+  /** Whether a destination is never touched. */
+  isExcluded(dst: string): boolean {
+    return this.#excluded.has(dst.slice(0, dst.indexOf("/")));
+  }
+
   /** The wanted route with this table and destination. */
   inSlot(key: Pick<RouteConfig, "table" | "dst">): RouteEntry | undefined {
     return this.#wanted.get(slotKey(key));
@@ -80,7 +90,7 @@ export class RouteBook implements RouteContext {
 
   /** Enters a route whose slot is free, and acts as policy says for its session's state. */
   add(config: RouteConfig, origin: RouteOrigin, session: SessionEntry): RouteEntry {
-    const excluded = this.#excluded.has(config.dst.slice(0, config.dst.indexOf("/")));
+    const excluded = this.isExcluded(config.dst);
     const entry = new RouteEntry(config, origin, session, excluded, this.#options.protocol, this);
     this.#wanted.set(slotKey(config), entry);
     this.#report("route_registered", { route: eventRoute(entry) });
@@ -108,9 +118,10 @@ export class RouteBook implements RouteContext {
     await Promise.all(entries.map((entry) => entry.settled()));
   }
 
-  /** Resolves when the kernel has let go of every route that was withdrawn. */
+  /** Resolves when the kernel has let go of every route that is not to be there. */
   async left(): Promise<void> {
-    await Promise.all([...this.#leaving.values()].map((entry) => entry.settled()));
+    const entries = [...this.#wanted.values(), ...this.#leaving.values()];
+    await Promise.all(entries.filter(({ desired }) => !desired).map((entry) => entry.settled()));
   }
 
   /** Does what policy says for what happened to the route or its session. */
@@ -223,7 +234,8 @@ function slotKey({ table, dst }: Pick<RouteConfig, "table" | "dst">): string {
   return `${table} ${dst}`;
 }
 
-function eventRoute({ config }: RouteEntry): EventRoute {
+/** The route as events name it. */
+export function eventRoute({ config }: RouteEntry): EventRoute {
   const { table, dst, via, dev, src } = config;
   return { table, dst, via, dev, src };
 }

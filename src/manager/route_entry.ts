@@ -107,6 +107,18 @@ export class RouteEntry implements TimerOwner {
     this.#pursue();
   }
 
+  /**
+   * A former run left it in the kernel, or something that it can take the place of: it is desired, without
+   * a session that says so. Returns false when that is known already, or is to be left alone.
+   */
+  adopt(present: boolean): boolean {
+    if (this.excluded || this.desired || this.unsettled) return false;
+    this.#desire(true);
+    if (present) this.#believe(true);
+    else this.#pursue();
+    return true;
+  }
+
   /** Asks for the route to be gone from the kernel. */
   uninstall(): void {
     if (this.excluded) return;

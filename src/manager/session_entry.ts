@@ -12,6 +12,7 @@ import type { Clock } from "../scheduler/clock.ts";
 import type { Loop } from "../scheduler/loop.ts";
 import type { Random } from "../scheduler/random.ts";
 import type { TimerId, TimerOwner, TimerWheel } from "../scheduler/timer_wheel.ts";
+import type { FormerSession } from "./former_run.ts";
 import type { Counter, HistogramSink, LocalEnd } from "./local_end.ts";
 import type { RouteEntry } from "./route_entry.ts";
 
@@ -19,6 +20,8 @@ import type { RouteEntry } from "./route_entry.ts";
 const POSTPONE_US = 1_000;
 /** The first packet leaves within this time, spread at random so that registrations make no burst. */
 const FIRST_TX_SPREAD_US = 100_000;
+/** How long a resumed session listens, in intervals of its peer. */
+const LISTEN_INTERVALS = 1.25;
 /** A session that stays Down has its probe route renewed from the third unanswered probe on. */
 const RENEW_PROBE_FACTOR = 4;
 /** One transmission in this many has its lateness observed (a power of two). */
@@ -63,6 +66,12 @@ export class SessionEntry implements TimerOwner {
   /** An operator took it down; excluded destinations do so as well, but are counted by their routes. */
   operatorDown = false;
 
+  /** When it was registered, µs. */
+  startedUs = 0;
+  /** How long it listens before it speaks, µs; 0 from the first word of either side on. */
+  listenUs = 0;
+  #formerIntervalUs = 0;
+  #recorded: FormerSession | null = null;
   #rxCounter: Counter;
   #rxVersion: number;
 
@@ -84,8 +93,48 @@ export class SessionEntry implements TimerOwner {
 
   /** Arms the first transmission. */
   start(): void {
-    const { wheel, clock, random } = this.context;
-    wheel.arm(this.#txTimer, clock.now() + Math.floor(random.fraction() * FIRST_TX_SPREAD_US));
+    this.startedUs = this.context.clock.now();
+    this.#armFirst(this.startedUs);
+  }
+
+  /**
+   * Goes on where a former run's session was cut off. A peer that has not noticed still says Up and names us:
+   * its next packet takes us straight to Up, and our first word is Up. So we listen for as long as it may
+   * take to come: an interval of the peer with its jitter (10 %) and as much again for the path's.
+   */
+  resume({ interval_us, passive }: FormerSession, ended: boolean): void {
+    const { session } = this;
+    this.#formerIntervalUs = Math.min(interval_us, session.parameters.maxTxCeilUs);
+    if (passive) session.peerMode = "passive";
+    if (!ended) this.listenUs = LISTEN_INTERVALS * this.intervalUs;
+  }
+
+  /** How often the peer sends while Up, µs: as it says, or as it said to a former run. */
+  get intervalUs(): number {
+    const { session } = this;
+    return session.peerMinTxUs > 0
+      ? session.rxIntervalUs
+      : Math.max(session.rxIntervalUs, this.#formerIntervalUs);
+  }
+
+  /** Whether what was last {@linkcode record}ed still holds. */
+  get recordHolds(): boolean {
+    const { session } = this;
+    return this.#recorded?.interval_us === this.intervalUs &&
+      this.#recorded.passive === (session.peerMode === "passive");
+  }
+
+  /** What a next run needs to know of it. */
+  record(): FormerSession {
+    const { end, peer, session } = this;
+    return this.#recorded = {
+      dev: end.dev,
+      src: end.address,
+      peer,
+      discriminator: session.localDiscr,
+      interval_us: this.intervalUs,
+      passive: session.peerMode === "passive",
+    };
   }
 
   /** Gives the timers back. The session is of no use afterwards. */
@@ -99,6 +148,7 @@ export class SessionEntry implements TimerOwner {
     const { session } = this;
     this.rxPackets++;
     this.sendError = null;
+    this.listenUs = 0;
     const intervalBefore = session.txIntervalUs;
     const transition = session.receive(packet, now);
     if (session.peerVersion !== this.#rxVersion) this.#countVersion();
@@ -128,7 +178,8 @@ export class SessionEntry implements TimerOwner {
   retryNow(now: number): void {
     if (this.session.state !== State.Down) return;
     this.session.backoffFactor = 1;
-    this.advertise(now);
+    if (this.listenUs > 0) this.#armFirst(now);
+    else this.advertise(now);
   }
 
   /** Sends one packet now, whatever the pacing. Returns false when the endpoint is not open. */
@@ -140,6 +191,7 @@ export class SessionEntry implements TimerOwner {
     encode(context.scratch, end.endpoint.tx, offset);
     end.endpoint.commit(PACKET_BYTES);
     this.lastTxUs = now;
+    this.listenUs = 0;
     this.txPackets++;
     end.counters.txPackets++;
     return true;
@@ -148,6 +200,12 @@ export class SessionEntry implements TimerOwner {
   /** Takes back the pending transmission: nothing is sent until something changes. */
   keepStill(): void {
     this.context.wheel.cancel(this.#txTimer);
+  }
+
+  #armFirst(now: number): void {
+    const { wheel, random } = this.context;
+    const spread = Math.floor(random.fraction() * FIRST_TX_SPREAD_US);
+    wheel.arm(this.#txTimer, now + this.listenUs + spread);
   }
 
   #transmitDue(now: number): void {

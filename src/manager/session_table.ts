@@ -1,6 +1,8 @@
 import { Session, type SessionParameters } from "../protocol/session.ts";
 import type { Endpoint, Transport } from "../transport/transport.ts";
 import { addressKey } from "../transport/address.ts";
+import type { Random } from "../scheduler/random.ts";
+import type { FormerRun, FormerSession } from "./former_run.ts";
 import { type HistogramKind, type HistogramSink, LocalEnd } from "./local_end.ts";
 import type { SessionKeyParts } from "./manager_api.ts";
 import { type SessionContext, SessionEntry } from "./session_entry.ts";
@@ -20,6 +22,9 @@ export class SessionTable {
   readonly #options: SessionTableOptions;
   readonly #ends = new Map<string, LocalEnd>();
   readonly #byEndpoint = new Map<Endpoint, LocalEnd>();
+  readonly #former = new Map<string, FormerSession>();
+  readonly #formerDiscriminators = new Set<number>();
+  #formerEnded = false;
   #size = 0;
 
   constructor(options: SessionTableOptions) {
@@ -29,6 +34,15 @@ export class SessionTable {
   /** Number of sessions. */
   get size(): number {
     return this.#size;
+  }
+
+  /** Sessions that are made from now on go on where those of a former run were cut off. */
+  resume({ sessions, ended }: FormerRun): void {
+    this.#formerEnded = ended;
+    for (const former of sessions) {
+      this.#former.set(formerKey(former), former);
+      this.#formerDiscriminators.add(former.discriminator);
+    }
   }
 
   ends(): Iterable<LocalEnd> {
@@ -63,8 +77,11 @@ export class SessionTable {
     const { parameters, context } = this.#options;
     const end = this.#acquireEnd(key.dev, key.src);
     const { clock, random } = context;
-    const session = new Session(parameters, random.discriminator(), clock.now());
+    const former = this.#takeFormer(key);
+    const discriminator = former?.discriminator ?? this.#freshDiscriminator(random);
+    const session = new Session(parameters, discriminator, clock.now());
     const entry = new SessionEntry(end, key.peer, addressKey(key.peer), via, session, context);
+    if (former !== undefined) entry.resume(former, this.#formerEnded);
     end.sessions.set(entry.peerKey, entry);
     this.#size++;
     return entry;
@@ -81,6 +98,21 @@ export class SessionTable {
     this.#options.transport.release(end.endpoint);
   }
 
+  /** A session goes on once; registered again later it is a new one. */
+  #takeFormer(key: SessionKeyParts): FormerSession | undefined {
+    const former = this.#former.get(formerKey(key));
+    if (former !== undefined) this.#former.delete(formerKey(key));
+    return former;
+  }
+
+  #freshDiscriminator(random: Random): number {
+    let discriminator: number;
+    do discriminator = random.discriminator(); while (
+      this.#formerDiscriminators.has(discriminator)
+    );
+    return discriminator;
+  }
+
   #acquireEnd(dev: string, address: string): LocalEnd {
     const { transport, histogram } = this.#options;
     const key = endKey(dev, address);
@@ -95,6 +127,10 @@ export class SessionTable {
     this.#byEndpoint.set(endpoint, end);
     return end;
   }
+}
+
+function formerKey({ dev, src, peer }: SessionKeyParts): string {
+  return `${dev} ${src} ${peer}`;
 }
 
 function endKey(dev: string, address: string): string {

@@ -9,6 +9,7 @@ const WARNINGS: ReadonlySet<Event["kind"]> = new Set([
   "route_refused",
   "route_removed_externally",
   "route_contested",
+  "state_file_failed",
   "kernel_overrun",
   "endpoint_lost",
   "probe_route_failed",

@@ -42,6 +42,7 @@ export function startDaemon(config: Config, seams: Seams): SimulatedDaemon {
     reconcileIntervalUs: config.kernel.reconcileIntervalUs,
     probePath: config.probePath,
     exclude: config.exclude,
+    state: null,
     ...seams,
     histogram: () => new Tally(),
     lag: new Tally(),

@@ -51,6 +51,10 @@ export class ProcessKernel implements Kernel {
     return this.table.pending;
   }
 
+  ifindex(dev: string): number {
+    return this.table.ifindex(dev);
+  }
+
   /** A process that has died is told nothing any more. */
   subscribe(listener: KernelChangeListener): Disposable {
     return this.table.subscribe((change) => {

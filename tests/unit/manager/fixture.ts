@@ -23,7 +23,9 @@ export const PEER_DISCR = 0x0b0b0b0b;
 
 export type BenchOptions =
   & { liveness?: Partial<ManagerOptions["liveness"]> }
-  & Partial<Pick<ManagerOptions, "mode" | "exclude" | "reconcileIntervalUs">>;
+  & Partial<
+    Pick<ManagerOptions, "mode" | "exclude" | "reconcileIntervalUs" | "state" | "protocol">
+  >;
 
 /** A wanted route to `10.1.0.N/32`, whose peer is `10.1.0.N`. */
 export function route(n: number, changes: Partial<RouteConfig> = {}): RouteConfig {
@@ -84,6 +86,7 @@ export class Bench {
       reconcileIntervalUs: 30_000_000,
       probePath: { table: PROBE_TABLE, mark: 44_880, rulePriority: 90 },
       exclude: [],
+      state: null,
       ...options,
       liveness: {
         bind: "0.0.0.0",
