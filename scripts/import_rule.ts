@@ -72,6 +72,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   "src/kernel/netlink_kernel.ts": ["performance.now"],
   // A long answer lets the loop turn between two slices.
   "src/api/context.ts": ["setTimeout"],
+  // The doctor tries whether a port is free.
+  "src/cli/doctor/real_host.ts": ["Deno.listenDatagram"],
   // Whether a daemon lives behind a socket file is asked of the socket.
   "src/api/unix_socket.ts": ["Deno.connect"],
   // At the end, clients that do not hang up are waited for only so long.

@@ -1,6 +1,6 @@
 import { readIproute2Names } from "../config/iproute2_names.ts";
 import { jsonSchema } from "../config/json_schema.ts";
-import type { LoadResult } from "../config/load.ts";
+import { loadConfig, type LoadResult } from "../config/load.ts";
 import { formatProblem, formatProblems } from "../config/problem.ts";
 import { readConfig } from "../config/read.ts";
 import { escapeControls } from "../observe/escape.ts";
@@ -26,11 +26,35 @@ type Loaded = Extract<LoadResult, { ok: true }>;
  */
 export function loadOrRefuse({ file, overrides }: ConfigArguments): Loaded {
   const names = readIproute2Names();
-  const result = readConfig(file, { names, programVersion: VERSION, overrides });
+  return accepted(readConfig(file, { names, programVersion: VERSION, overrides }));
+}
+
+/**
+ * Reads the configuration; where there is no such file, all is as by default.
+ * @throws {CliError} status 2 with every problem
+ */
+export function loadOrDefaults(given: ConfigArguments): Loaded & { readonly missing: boolean } {
+  if (exists(given.file)) return { ...loadOrRefuse(given), missing: false };
+  const { overrides } = given;
+  const names = readIproute2Names();
+  const result = loadConfig("{}", given.file, { names, programVersion: VERSION, overrides });
+  return { ...accepted(result), missing: true };
+}
+
+function accepted(result: LoadResult): Loaded {
   if (result.ok) return result;
   const text = formatProblems([...result.problems, ...result.warnings]);
   const count = result.problems.length;
   throw new CliError(Exit.usage, `${text}\n${plural(count, "problem")}`, { bare: true });
+}
+
+function exists(file: string): boolean {
+  try {
+    Deno.lstatSync(file);
+    return true;
+  } catch (error) {
+    return !(error instanceof Deno.errors.NotFound);
+  }
 }
 
 /** `check`: what is wrong with a configuration, or how much is in it. */

@@ -8,6 +8,7 @@ import {
   checkConfig,
   type ConfigArguments,
   DEFAULT_CONFIG,
+  loadOrDefaults,
   loadOrRefuse,
   printSchema,
 } from "./config_commands.ts";
@@ -99,6 +100,16 @@ class Cli {
       });
     this.#addConfigCommand("check", "validate a configuration")
       .action((options) => checkConfig(this.#io, this.#configArguments(options)));
+    const doctor = this.#addConfigCommand("doctor", "show what on this host would break the daemon")
+      .option("--json", "print a JSON array of findings");
+    doctor.action(async (options) => {
+      const given = doctor.getOptionValueSource("config") !== "default";
+      this.status = await this.#doctor(
+        this.#configArguments(options),
+        given,
+        options.json ?? false,
+      );
+    });
     this.program.command("schema").description("print the JSON Schema of the configuration file")
       .action(() => printSchema(this.#io));
     this.program.command("version").description("print the version")
@@ -178,6 +189,24 @@ class Cli {
       names: readIproute2Names(),
       warnings: warnings.map(formatProblem),
       color: Deno.stderr.isTerminal() && getColorEnabled(),
+    });
+  }
+
+  async #doctor(given: ConfigArguments, named: boolean, json: boolean): Promise<number> {
+    // One that was asked for must be there; where it usually is there may be none yet.
+    const { config, missing } = named
+      ? { ...loadOrRefuse(given), missing: false }
+      : loadOrDefaults(given);
+    const [{ runDoctor }, { realHost }] = await Promise.all([
+      import("./doctor_command.ts"),
+      import("./doctor/real_host.ts"),
+    ]);
+    return await runDoctor(this.#io, {
+      host: realHost,
+      config,
+      names: readIproute2Names(),
+      missing: missing ? given.file : null,
+      json,
     });
   }
 
