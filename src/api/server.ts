@@ -10,6 +10,8 @@ export interface ApiServer {
   readonly address: string;
   /** Removes the socket, stops listening and lets requests under way finish, for a second at most. */
   close(): Promise<void>;
+  /** Removes the socket and nothing more: the process is about to end. */
+  abandon(): void;
 }
 
 /**
@@ -28,14 +30,16 @@ export async function serveUnix(
     (unfinished) => Deno.serve({ path: unfinished, onListen: quiet, onError }, handler),
   );
   const inode = Deno.lstatSync(path).ino ?? undefined;
+  // One that somebody put in its place is not ours to remove.
+  const abandon = () => removeSocket(path, inode);
   return {
     address: path,
     close: async () => {
-      // The socket goes first, so that nobody connects to a daemon that is leaving. One that somebody
-      // put in its place is not ours to remove.
-      removeSocket(path, inode);
+      // The socket goes first, so that nobody connects to a daemon that is leaving.
+      abandon();
       await end(server);
     },
+    abandon,
   };
 }
 
@@ -54,7 +58,7 @@ export function serveTcp(hostname: string, port: number, handler: Handler): ApiS
   }
   const { addr } = server;
   const host = addr.hostname.includes(":") ? `[${addr.hostname}]` : addr.hostname;
-  return { address: `${host}:${addr.port}`, close: () => end(server) };
+  return { address: `${host}:${addr.port}`, close: () => end(server), abandon: () => {} };
 }
 
 // A client that neither reads nor leaves keeps its connection until the process ends. Cutting it with an

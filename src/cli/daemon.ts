@@ -138,6 +138,11 @@ export class Daemon {
     await Promise.all(this.#servers.splice(0).map((server) => server.close()));
   }
 
+  /** The process is about to end whatever is still under way: leaves no socket behind. */
+  abandon(): void {
+    for (const server of this.#servers) server.abandon();
+  }
+
   /** Something that nothing caught: logged, counted, survived. */
   internalError(error: unknown): void {
     this.#internalErrors++;

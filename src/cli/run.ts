@@ -21,6 +21,8 @@ export interface RunOptions {
 
 /** The kernel may be slow to answer at the end; it is not waited for longer than this. */
 const STOP_DEADLINE_MS = 5_000;
+/** At a second signal, how long the log may take to be written. */
+const LAST_WORDS_MS = 50;
 /** The plain receive()/send() path, for hosts where the batched one misbehaves. */
 const PLAIN_VARIABLE = "LIVENESSD_PLAIN_UDP";
 
@@ -38,7 +40,7 @@ export async function runDaemon(config: Config, options: RunOptions): Promise<nu
   });
   for (const warning of options.warnings) logger.warn(warning);
   try {
-    return await runUntilSignal(config, options, clock, logger, () => sink.lost);
+    return await runUntilSignal(config, options, clock, logger, sink);
   } catch (error) {
     logger.error(error instanceof Error ? error.message : String(error));
     return 1;
@@ -53,7 +55,7 @@ async function runUntilSignal(
   { names }: RunOptions,
   systemClock: SystemClock,
   logger: Logger,
-  logLinesLost: () => number,
+  sink: AsyncSink,
 ): Promise<number> {
   const transport = new UdpTransport({
     port: config.liveness.port,
@@ -74,12 +76,12 @@ async function runUntilSignal(
     transport,
     kernel,
     logger,
-    logLinesLost,
+    logLinesLost: () => sink.lost,
     names,
     state: config.state.file === null ? null : new StateFile(config.state.file),
   });
   const surviveErrors = surviveInternalErrors(daemon);
-  const signals = new Signals(daemon, logger);
+  const signals = new Signals(daemon, logger, () => void exitNow(daemon, logger, sink));
   try {
     await daemon.start();
     await signals.ended;
@@ -105,17 +107,34 @@ async function stopInTime(daemon: Daemon, logger: Logger): Promise<number> {
   return 1;
 }
 
-/** What each signal means; `ended` resolves at the first that asks for the end. */
+/** The operator does not want to wait any longer: the log gets a moment, nothing else does. */
+async function exitNow(daemon: Daemon, logger: Logger, sink: AsyncSink): Promise<void> {
+  logger.error("told to end a second time: routes and the probe rule stay as they are now");
+  try {
+    daemon.abandon();
+    const late = new Promise((resolve) => setTimeout(resolve, LAST_WORDS_MS));
+    await Promise.race([sink.flush(), late]);
+  } finally {
+    Deno.exit(1);
+  }
+}
+
+/**
+ * What each signal means. `ended` resolves at the first that asks for the end; at the second, `hurry` is
+ * called.
+ */
 class Signals {
   readonly ended: Promise<void>;
   readonly #handlers: [Deno.Signal, () => void][];
 
-  constructor(daemon: Daemon, logger: Logger) {
+  constructor(daemon: Daemon, logger: Logger, hurry: () => void) {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.ended = promise;
+    let asked = 0;
+    const end = () => ++asked === 1 ? resolve() : hurry();
     this.#handlers = [
-      ["SIGTERM", resolve],
-      ["SIGINT", resolve],
+      ["SIGTERM", end],
+      ["SIGINT", end],
       ["SIGUSR2", () => daemon.logStatus()],
       // Its default action would end the daemon and with it the peers' sessions.
       [
