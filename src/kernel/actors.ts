@@ -4,7 +4,8 @@
  * A port id is the process id for most programs' first socket; libnl adds high bits, and further sockets
  * get random ids. So it is a hint and no proof. The proof is the socket itself: /proc/net/netlink tells
  * its inode, and /proc/PID/fd whether the process holds it. When the socket is closed already, as a
- * short-lived `ip`'s is, the hint must do, and the answer says that it is not certain. What neither
+ * short-lived `ip`'s is, or we may not look (CAP_SYS_PTRACE is missing), the hint must do, and the answer
+ * says that it is not certain. What neither
  * proves nor is probable is unknown: nobody is blamed by a guess.
  */
 
@@ -74,7 +75,7 @@ export class Actors {
    */
   acquaint(): Promise<void> {
     for (const [port, inode] of this.processes.sockets()) {
-      if (!this.processes.holds(port % 2 ** PID_BITS, inode)) this.#wanted.add(inode);
+      if (this.processes.holds(port % 2 ** PID_BITS, inode) === false) this.#wanted.add(inode);
     }
     return this.#searchForWanted();
   }
@@ -84,9 +85,9 @@ export class Actors {
     const hint = this.processes.facts(port % 2 ** PID_BITS);
     const inode = this.processes.sockets().get(port);
     if (inode === undefined) return this.#probable(port, hint, now);
-    if (hint !== null && this.processes.holds(hint.pid, inode)) {
-      return named(port, hint, this.#wasThere(hint, now));
-    }
+    const held = hint !== null && this.processes.holds(hint.pid, inode);
+    if (hint !== null && held) return named(port, hint, this.#wasThere(hint, now));
+    if (held === null) return this.#probable(port, hint, now);
     const holder = this.#holders.get(inode);
     if (holder !== undefined && this.processes.holds(holder, inode)) {
       const facts = this.processes.facts(holder);
@@ -98,7 +99,7 @@ export class Actors {
     return unknown(port);
   }
 
-  /** Of a socket that is closed: its maker, if the hint can be right. */
+  /** Of a socket that is closed, or whose holder cannot be seen: its maker, if the hint can be right. */
   #probable(port: number, hint: ProcessFacts | null, now: number): Actor {
     const can = hint !== null && port < DRAWN && this.#wasThere(hint, now) &&
       this.processes.couldChangeRoutes(hint.pid);

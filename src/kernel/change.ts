@@ -27,8 +27,9 @@ export interface Actor {
   /** The systemd unit (`systemd-networkd.service`), or else the path of the control group. */
   readonly unit: string | null;
   /**
-   * Whether the process was seen to hold that very socket. If not, the socket was closed already, and
-   * the process is the one whose id the port id is, against which nothing speaks: say "probably".
+   * Whether the process was seen to hold that very socket. If not, the socket was closed already (or to
+   * look takes CAP_SYS_PTRACE), and the process is the one whose id the port id is, against which nothing
+   * speaks: say "probably".
    */
   readonly certain: boolean;
 }

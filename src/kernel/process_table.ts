@@ -19,8 +19,11 @@ export interface ProcessTable {
   facts(pid: number): ProcessFacts | null;
   /** The rtnetlink sockets in our network namespace: their inodes by port id. */
   sockets(): Map<number, number>;
-  /** Whether the process has a descriptor of the socket. */
-  holds(pid: number, inode: number): boolean;
+  /**
+   * Whether the process has a descriptor of the socket; `null` when it does not let us see: looking at
+   * other users' processes takes CAP_SYS_PTRACE.
+   */
+  holds(pid: number, inode: number): boolean | null;
   /**
    * Whether the process could have changed our routes through a socket whose port id is its process id:
    * it has CAP_NET_ADMIN, our network namespace and our pid namespace.
@@ -79,10 +82,14 @@ export class ProcFs implements ProcessTable {
     return sockets;
   }
 
-  holds(pid: number, inode: number): boolean {
+  holds(pid: number, inode: number): boolean | null {
     const wanted = linkTo(inode);
-    for (const link of this.#descriptors(pid)) if (link === wanted) return true;
-    return false;
+    try {
+      for (const link of this.#descriptors(pid)) if (link === wanted) return true;
+      return false;
+    } catch (error) {
+      return error instanceof Deno.errors.PermissionDenied ? null : false;
+    }
   }
 
   couldChangeRoutes(pid: number): boolean {
@@ -92,7 +99,7 @@ export class ProcFs implements ProcessTable {
     // A process of a pid namespace below ours has an id there too, and that one is its sockets' port id.
     const ids = /^NSpid:\s*(.*)$/m.exec(status)?.[1].trim().split(/\s+/);
     if (ids === undefined || ids.length !== 1) return false;
-    // One that has ended has no namespaces any more.
+    // One that has ended has no namespaces any more, and other users' are not ours to see.
     const namespace = this.#link(`${pid}/ns/net`);
     return namespace === null || namespace === this.#link("self/ns/net");
   }
@@ -101,9 +108,13 @@ export class ProcFs implements ProcessTable {
     const wanted = new Map([...inodes].map((inode) => [linkTo(inode), inode]));
     const holders = new Map<number, number>();
     for (const pid of this.#pids()) {
-      for (const link of this.#descriptors(pid)) {
-        const inode = wanted.get(link);
-        if (inode !== undefined && !holders.has(inode)) holders.set(inode, pid);
+      try {
+        for (const link of this.#descriptors(pid)) {
+          const inode = wanted.get(link);
+          if (inode !== undefined && !holders.has(inode)) holders.set(inode, pid);
+        }
+      } catch {
+        // It has ended, or does not let us see.
       }
       if (holders.size === wanted.size) break;
       await setImmediate();
@@ -111,16 +122,12 @@ export class ProcFs implements ProcessTable {
     return holders;
   }
 
-  /** What the first descriptors of a process lead to. */
+  /** What the first descriptors of a process lead to. Throws when it has ended or does not let us see. */
   *#descriptors(pid: number): Generator<string> {
-    try {
-      let looked = 0;
-      for (const { name } of Deno.readDirSync(`${this.#root}/${pid}/fd`)) {
-        if (looked++ === DESCRIPTORS) return;
-        yield this.#link(`${pid}/fd/${name}`) ?? "";
-      }
-    } catch {
-      // It has ended, or its descriptors are none of our business.
+    let looked = 0;
+    for (const { name } of Deno.readDirSync(`${this.#root}/${pid}/fd`)) {
+      if (looked++ === DESCRIPTORS) return;
+      yield this.#link(`${pid}/fd/${name}`) ?? "";
     }
   }
 

@@ -10,6 +10,8 @@ interface Made {
   /** Inodes of its sockets. */
   readonly holds?: readonly number[];
   readonly capable?: boolean;
+  /** It does not let us see its descriptors. */
+  readonly hidden?: boolean;
 }
 
 /** A made-up machine that counts how often it is looked at. */
@@ -29,7 +31,8 @@ class Machine implements ProcessTable {
   sockets(): Map<number, number> {
     return new Map(this.ports);
   }
-  holds(pid: number, inode: number): boolean {
+  holds(pid: number, inode: number): boolean | null {
+    if (this.processes.get(pid)?.hidden) return null;
     return this.processes.get(pid)?.holds?.includes(inode) ?? false;
   }
   couldChangeRoutes(pid: number): boolean {
@@ -79,6 +82,17 @@ Deno.test("of a closed socket the process of that id is probable if it could hav
   assertEquals(machine.who(4711), "probably ip (pid 4711)");
   assertEquals(machine.who(17), "unknown");
   assertEquals(machine.who(18), "unknown");
+});
+
+Deno.test("where we may not look, the process of that id is probable", async () => {
+  const machine = new Machine();
+  machine.processes.set(812, { command: "networkd", hidden: true, capable: true });
+  machine.processes.set(900, { command: "nobody", hidden: true });
+  machine.ports.set(812, 5).set(900, 6);
+  await machine.actors.acquaint();
+  assertEquals(machine.searches, 0);
+  assertEquals(machine.who(812), "probably networkd (pid 812)");
+  assertEquals(machine.who(900), "unknown");
 });
 
 Deno.test("an id that the kernel drew says nothing about a process", () => {
