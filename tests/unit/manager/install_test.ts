@@ -291,6 +291,19 @@ Deno.test("a kernel that is closed is asked no more", async () => {
   assertEquals(bench.told("route_uninstall_failed"), []);
 });
 
+Deno.test("a route that somebody removes while it is put back, and that is withdrawn then, is gone", async () => {
+  const bench = await Bench.up({ mode: "passive" }, route(1));
+  bench.kernelWaits = true;
+  bench.transport.change("tun0", "10.0.0.1", null);
+  bench.kernel.remove(bench.found(route(1)));
+  await bench.settle();
+  const gone = bench.manager.withdraw(route(1));
+  await bench.answer();
+  await gone;
+  await bench.settle();
+  assertEquals([bench.holds(route(1)), bench.manager.counts().routesInstalled], [false, 0]);
+});
+
 // ── no_uninstall ──────────────────────────────────────────────────────────────────────────────────────
 
 Deno.test("a no_uninstall route that is forgotten while its install is under way stays in the kernel", async () => {

@@ -159,6 +159,11 @@ Deno.test("a probe route or rule that the kernel refuses is counted and told wit
   await bench.manager.sweep();
   await bench.settle();
   assertEquals([bench.probeRoutes(), probePath.lastError], [["10.1.0.1/32"], null]);
+
+  const before = bench.told("probe_route_failed").length;
+  bench.kernel.failWhen(({ kind }) => kind === "addRule" ? "permission" : null);
+  await bench.manager.sweep();
+  assertEquals(bench.told("probe_route_failed").length, before + 1, "the first of a new row");
 });
 
 Deno.test("a sweep that is under way at the end brings neither the rule nor a route back", async () => {
@@ -166,6 +171,7 @@ Deno.test("a sweep that is under way at the end brings neither the rule nor a ro
   bench.kernelWaits = true;
   const sweep = bench.manager.sweep();
   const stopped = bench.manager.stop("keep");
+  await bench.settle();
   await bench.answer();
   await Promise.all([sweep, stopped]);
   await bench.advance(5_000_000);

@@ -1,6 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import type { RouteConfig } from "../../../src/config/config.ts";
 import { State } from "../../../src/protocol/packet.ts";
+import { Listing } from "../../../src/manager/listing.ts";
+import { difference } from "../../../src/manager/reconciler.ts";
 import { Bench, MAIN, PROBE_TABLE, PROTOCOL, route } from "./fixture.ts";
 
 const INTERVAL_US = 30_000_000;
@@ -44,8 +46,10 @@ for (const mode of ["active", "passive"] as const) {
 }
 
 Deno.test("a sweep that finds all as it should be asks the kernel for nothing but lists", async () => {
-  const bench = await Bench.up({}, route(1), route(2));
+  const far = route(2, { table: 1_000_000 });
+  const bench = await Bench.up({}, route(1), far, route(3, { noUninstall: true }));
   const { replace, delete: deleted } = bench.kernel.served;
+  bench.clock.stall(1);
   for (let i = 0; i < 3; i++) await bench.manager.sweep();
   assertEquals([bench.kernel.served.replace, bench.kernel.served.delete], [replace, deleted]);
   assertEquals(sweeps(bench), 3);
@@ -146,6 +150,29 @@ Deno.test("a listing that is older than an install does not undo or repeat it", 
   await bench.settle();
   const { installs, reinstalls } = bench.shown(route(1));
   assertEquals([bench.holds(route(1)), installs, reinstalls], [true, 1, 0]);
+});
+
+Deno.test("what the kernel has said since a listing began counts more than the listing", async () => {
+  const bench = await Bench.up({}, route(1));
+  const { changedAt } = bench.entry(route(1));
+  const wanted = [...bench.manager.book.wanted()];
+  assertEquals(difference(wanted, new Listing([], bench.kernel), changedAt), []);
+  assertEquals(
+    difference(wanted, new Listing([], bench.kernel), changedAt + 1).map(({ kind }) => kind),
+    ["reinstall"],
+  );
+});
+
+Deno.test("routes with a request under way, and excluded ones, are not reported as different", async () => {
+  const bench = await Bench.up({ exclude: ["10.1.0.2"] }, route(1), route(2));
+  slip(bench, route(2));
+  bench.kernelWaits = true;
+  bench.hear(route(1), State.AdminDown);
+  const wanted = [...bench.manager.book.wanted()];
+  assertEquals(bench.entry(route(1)).unsettled, true);
+  const all = new Listing(bench.kernel.routes({ protocol: PROTOCOL }), bench.kernel);
+  assertEquals(difference(wanted, all, bench.clock.now() + 1), []);
+  assertEquals(difference(wanted, new Listing([], bench.kernel), bench.clock.now() + 1), []);
 });
 
 Deno.test("a delete that carries no protocol still forgets the route", async () => {

@@ -53,6 +53,9 @@ Deno.test("a removal that the kernel refuses at the end is insisted on", async (
   await bench.advance(1_000_000);
   await stopped;
   assertEquals([bench.holds(route(1)), bench.kernel.rules()], [false, []]);
+  const farewells = bench.sent(route(1)).filter(({ state }) => state === State.AdminDown);
+  assertEquals(farewells.length, 1, "and nobody hears more of it");
+  assertEquals(bench.clock.wakesAt, Infinity, "then the loop is at rest");
 });
 
 Deno.test("a withdrawal that is under way at the end is waited for, also when routes are kept", async () => {
