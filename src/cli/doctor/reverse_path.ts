@@ -19,43 +19,56 @@ import {
   undetermined,
   warning,
 } from "./finding.ts";
+import type { Host } from "./host.ts";
 import { devsOf } from "./interfaces.ts";
-import { covers } from "./prefixes.ts";
+import { lengthOf, LongestMatch } from "./prefixes.ts";
 import { mayMatch } from "./rules.ts";
-import { interfaceSetting, quote } from "./shell.ts";
+import { interfaceSetting } from "./shell.ts";
 
 const CONF = "/proc/sys/net/ipv4/conf";
 
 /** The reverse path filter on the routes' interfaces. */
 export async function checkReversePath(facts: Facts): Promise<Finding[]> {
-  const { host, config: { routes } } = facts;
-  const all = host.readFile(`${CONF}/all/rp_filter`);
-  const devs = devsOf(routes).filter((dev) => host.readFile(`${CONF}/${dev}/rp_filter`) !== null);
+  const devs = devsOf(facts.config.routes).filter((dev) => modeOf(facts.host, dev) !== null);
   if (devs.length === 0) return [];
-  const problems: Finding[] = [];
-  for (const dev of devs) {
-    // The stricter number of the two counts, and 2 is greater than 1.
-    const own = Number(host.readFile(`${CONF}/${dev}/rp_filter`));
-    const mode = Math.max(Number(all ?? 0), own);
-    if (mode === 0) continue;
-    const ways = await otherWays(facts);
-    if (!ways.ok) {
-      problems.push(undetermined(`rp_filter:${dev}`, `Whether rp_filter=${mode} does harm`, ways));
-      continue;
-    }
-    const peers = routes.filter((route) => route.dev === dev);
-    const lost = peers.filter(({ probe }) => !passes(mode, dev, parseAddress(probe)!, ways.value));
-    if (lost.length > 0) problems.push(problemOf(facts, dev, mode, lost, ways.value));
-  }
+  const filtered = devs.filter((dev) => modeOf(facts.host, dev)! > 0);
   return orFine(
-    problems,
+    filtered.length === 0 ? [] : await judge(facts, filtered),
     "rp_filter",
     `The reverse path filter lets the peers' packets in: ${listed(devs)}`,
   );
 }
 
-/** The routes of one table that stay while ours are withdrawn. Tables come as the kernel looks them up. */
-type Way = readonly ListedRoute[];
+/** The number that counts: the greater of the interface's and that of all; `null` when there is none. */
+function modeOf(host: Host, dev: string): number | null {
+  const own = host.readFile(`${CONF}/${dev}/rp_filter`);
+  const all = host.readFile(`${CONF}/all/rp_filter`) ?? "0";
+  return own === null ? null : Math.max(Number(own), Number(all));
+}
+
+/** An interface on which the filter drops the packets of some peers. */
+interface Harm {
+  readonly dev: string;
+  readonly mode: number;
+  readonly lost: readonly RouteConfig[];
+}
+
+async function judge(facts: Facts, devs: readonly string[]): Promise<Finding[]> {
+  const ways = await otherWays(facts);
+  if (!ways.ok) {
+    return [undetermined("rp_filter", "Whether the reverse path filter does harm", ways)];
+  }
+  const { host, config: { routes } } = facts;
+  const harms = devs.map((dev): Harm => {
+    const mode = modeOf(host, dev)!;
+    const peers = routes.filter((route) => route.dev === dev);
+    return { dev, mode, lost: peers.filter(({ probe }) => !passes(mode, dev, probe, ways.value)) };
+  }).filter(({ lost }) => lost.length > 0);
+  return harms.map((harm) => problemOf(facts, harm, remedyOf(host, harm, harms, ways.value)));
+}
+
+/** The routes of a table that stay while ours are withdrawn. Tables come as the kernel looks them up. */
+type Way = LongestMatch<ListedRoute>;
 
 /** What the check looks through: unmarked packets, and only routes of other protocols stay. */
 async function otherWays(facts: Facts): Promise<Answer<Way[]>> {
@@ -67,7 +80,11 @@ async function otherWays(facts: Facts): Promise<Answer<Way[]>> {
     if (table === undefined || action !== undefined) continue;
     const listing = await facts.ip<ListedRoute>("route", "show", "table", table);
     if (!listing.ok) return listing;
-    ways.push(listing.value.filter((r) => r.protocol !== ours && lengthOf(r.dst) > least));
+    ways.push(
+      new LongestMatch(
+        listing.value.filter(({ protocol, dst }) => protocol !== ours && lengthOf(dst) > least),
+      ),
+    );
   }
   return { ok: true, value: ways };
 }
@@ -76,10 +93,10 @@ function isForAll(rule: Rule): boolean {
   return mayMatch(rule, 0) && rule.priority !== 0;
 }
 
-function passes(mode: number, dev: string, peer: number, ways: readonly Way[]): boolean {
+function passes(mode: number, dev: string, peer: string, ways: readonly Way[]): boolean {
+  const address = parseAddress(peer)!;
   for (const way of ways) {
-    const [best] = way.filter(({ dst }) => covers(dst, peer))
-      .sort((a, b) => lengthOf(b.dst) - lengthOf(a.dst));
+    const best = way.find(address);
     if (best === undefined) continue;
     if (best.type !== undefined) return false;
     return mode === 2 || best.dev === dev || (best.nexthops ?? []).some((hop) => hop.dev === dev);
@@ -87,17 +104,7 @@ function passes(mode: number, dev: string, peer: number, ways: readonly Way[]): 
   return false;
 }
 
-function lengthOf(dst: string): number {
-  return dst === "default" ? 0 : Number(dst.split("/")[1] ?? 32);
-}
-
-function problemOf(
-  facts: Facts,
-  dev: string,
-  mode: number,
-  lost: readonly RouteConfig[],
-  ways: readonly Way[],
-): Finding {
+function problemOf({ config }: Facts, { dev, mode, lost }: Harm, remedy: string): Finding {
   const id = `rp_filter:${dev}`;
   const peers = listed([...new Set(lost.map(({ probe }) => probe))], 3);
   const kind = mode === 1 ? "strict" : "loose";
@@ -108,30 +115,36 @@ function problemOf(
   const why =
     `While a route is withdrawn ${cause}, so the kernel drops the peer's packets and the session ` +
     `cannot come up again: ${peers}.`;
-  const loose = lost.every(({ probe }) => passes(2, dev, parseAddress(probe)!, ways));
-  const remedy = loose ? loosen(dev) : switchOff(facts, dev);
   // A passive daemon installs at once and withdraws nothing.
-  return facts.config.mode === "active"
+  return config.mode === "active"
     ? failure(id, what, why, remedy)
     : warning(id, what, `${why} In mode passive routes are not withdrawn.`, remedy);
 }
 
-/** The greater of the two numbers counts: this interface's alone makes it loose. */
-function loosen(dev: string): string {
-  return `sysctl -w ${interfaceSetting(dev, "rp_filter")}=2`;
+/** Loose where that is enough: the greater number counts, so this interface's alone does it. */
+function remedyOf(
+  host: Host,
+  { dev, lost }: Harm,
+  harms: readonly Harm[],
+  ways: readonly Way[],
+): string {
+  return lost.every(({ probe }) => passes(2, dev, probe, ways))
+    ? `sysctl -w ${interfaceSetting(dev, "rp_filter")}=2`
+    : switchOff(host, dev, new Set(harms.map((harm) => harm.dev)));
 }
 
 /** Off needs 0 in both; what `all` gave to the other interfaces is given to each instead. */
-function switchOff({ host }: Facts, dev: string): string {
-  const all = host.readFile(`${CONF}/all/rp_filter`)?.trim() ?? "0";
+function switchOff(host: Host, dev: string, harmed: ReadonlySet<string>): string {
+  const all = Number(host.readFile(`${CONF}/all/rp_filter`) ?? 0);
   const off = `sysctl -w ${interfaceSetting(dev, "rp_filter")}=0`;
-  if (all === "0") return off;
-  const others = host.list(CONF).filter((name) => name !== "all" && name !== dev).map((name) => {
+  if (all === 0) return off;
+  const others = host.list(CONF).filter((name) => name !== "all" && !harmed.has(name));
+  const kept = others.map((name) => {
     const own = Number(host.readFile(`${CONF}/${name}/rp_filter`) ?? 0);
-    return `${interfaceSetting(name, "rp_filter")}=${Math.max(own, Number(all))}`;
+    return `${interfaceSetting(name, "rp_filter")}=${Math.max(own, all)}`;
   });
-  const keep = others.length === 0 ? "" : `sysctl -w ${others.join(" ")} && `;
-  return `${keep}${off} ${quote("net.ipv4.conf.all.rp_filter")}=0`;
+  const keep = kept.length === 0 ? "" : `sysctl -w ${kept.join(" ")} && `;
+  return `${keep}${off} net.ipv4.conf.all.rp_filter=0`;
 }
 
 /** Forwarding is only for those who route for others. */

@@ -240,6 +240,21 @@ Deno.test("reverse path filtering does less harm in mode passive, and looks thro
   assertEquals(only(await checkReversePath(host.facts())).level, "ok");
 });
 
+Deno.test("remedies for several interfaces do not undo each other", async () => {
+  const host = healthyHost();
+  host.ip("route show table 254", []);
+  host.files["/proc/sys/net/ipv4/conf/all/rp_filter"] = "1\n";
+  host.files["/proc/sys/net/ipv4/conf/eth0.7/rp_filter"] = "0\n";
+  const config = configOf({ routes: [ROUTE, { ...ROUTE, dst: "10.2.0.1", dev: "eth0.7" }] });
+  const remedies = (await checkReversePath(host.facts(config))).map(({ remedy }) => remedy!);
+  assertEquals(remedies.length, 2);
+  for (const remedy of remedies) {
+    assert(!/(tun0|eth0\/7)\.rp_filter=1/.test(remedy), remedy);
+    assertStringIncludes(remedy, "net.ipv4.conf.lo.rp_filter=1");
+  }
+  assertStringIncludes(remedies[1]!, "net.ipv4.conf.eth0/7.rp_filter=0");
+});
+
 Deno.test("forwarding is told and never a problem", () => {
   const host = healthyHost();
   assertEquals(only(checkForwarding(host.facts())).what, "Forwarding is on: tun0");
