@@ -6,7 +6,7 @@
  */
 import type { LivenessConfig, ProbePathConfig, RouteConfig } from "../config/config.ts";
 import type { Kernel, KernelError } from "../kernel/kernel.ts";
-import type { EventDetails, EventSession, Report } from "../observe/event.ts";
+import type { EventDetails, Report } from "../observe/event.ts";
 import { ControlPacket, decode, State, STATE_NAMES } from "../protocol/packet.ts";
 import { type Transition, UNSET } from "../protocol/session.ts";
 import { parseVersion } from "../protocol/version.ts";
@@ -30,7 +30,7 @@ import type {
 } from "./manager_api.ts";
 import { ProbePath } from "./probe_path.ts";
 import { Reconciler } from "./reconciler.ts";
-import { notFound, registrationRefusal, routeText } from "./registration.ts";
+import { invalid, notFound, registrationRefusal, routeText } from "./registration.ts";
 import { RouteBook } from "./route_book.ts";
 import type { RouteEntry } from "./route_entry.ts";
 import { type SessionContext, type SessionEntry, type TransitionCause } from "./session_entry.ts";
@@ -92,6 +92,7 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
   readonly #report: Report;
   readonly #states = noSessions();
   #rxCount = 0;
+  #stopping = false;
   #ended = false;
   readonly #maintenance: Periodic;
   readonly #sweeps: Periodic;
@@ -205,8 +206,8 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
   async start(): Promise<void> {
     // Seen from the first request on: what others change meanwhile is not missed.
     this.watch.start();
-    this.adoption.start();
-    await this.probePath.start();
+    // What a former run left is known before the first packet can move it.
+    await Promise.all([this.adoption.start(), this.probePath.start()]);
     this.#maintenance.start();
     if (this.#options.reconcileIntervalUs > 0) this.#sweeps.start();
     this.loop.start();
@@ -223,6 +224,7 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
    * removed. Resolves when the kernel has answered.
    */
   async stop(onShutdown: "keep" | "withdraw"): Promise<void> {
+    this.#stopping = true;
     this.#maintenance.stop();
     this.#sweeps.stop();
     this.watch.stop();
@@ -243,7 +245,7 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
   // ── What the API and the sources ask ──────────────────────────────────────────────────────────────
 
   register(config: RouteConfig, origin: RouteOrigin): Outcome {
-    const refusal = registrationRefusal(config, {
+    const refusal = this.#stoppingRefusal() ?? registrationRefusal(config, {
       bind: this.#options.liveness.bind,
       sameSlot: this.book.inSlot(config),
       sameProbe: this.table.findOnDevice(config.dev, config.probe),
@@ -251,7 +253,7 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
     if (refusal !== null) return this.#refuse(config, refusal);
     const session = this.#sessionFor(config);
     const entry = this.book.add(config, origin, session);
-    session.routes.add(entry);
+    session.routes.push(entry);
     if (session.session.state === State.Up) this.book.act(entry, "session_up");
     this.#applyAdmin(session);
     this.keeper.changed();
@@ -270,6 +272,8 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
   }
 
   setAdmin(key: SessionKeyParts, state: "down" | "up"): Outcome {
+    const refusal = this.#stoppingRefusal();
+    if (refusal !== null) return refusal;
     const entry = this.table.find(key);
     if (entry === undefined) {
       return notFound(`no session dev ${key.dev} src ${key.src} peer ${key.peer}`);
@@ -372,14 +376,14 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
   unanswered(entry: SessionEntry): void {
     const { end } = entry;
     if (!end.endpoint.open || end.endpoint.pointToPoint) return;
-    this.probePath.open(sessionKey(entry), entry.peer, entry.via, end.dev, end.address);
+    this.probePath.open(sessionKey(entry), entry.peer, entry.via, end.dev);
   }
 
   #transitionDetails(entry: SessionEntry, { from, to, reason }: Transition): EventDetails {
     const after = this.#takeConvergence(entry, from, to);
     const message = reason === "timeout" ? this.#stallMessage(entry) : null;
     return {
-      session: eventSession(entry),
+      session: entry.subject,
       from: STATE_NAMES[from],
       to: STATE_NAMES[to],
       ...(reason === "none" ? {} : { reason }),
@@ -420,7 +424,7 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
     const entry = this.table.add(key, via);
     this.#states.down++;
     entry.end.counters.countTransition("new", "down", "register_route");
-    this.#report("session_added", { session: eventSession(entry) });
+    this.#report("session_added", { session: entry.subject });
     this.unanswered(entry);
     entry.start();
     return entry;
@@ -428,7 +432,7 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
 
   /** Brings a session's administrative state in line with the operator's word and the exclusions. */
   #applyAdmin(entry: SessionEntry): void {
-    const routes = [...entry.routes];
+    const { routes } = entry;
     const down = entry.operatorDown || routes.every((route) => route.excluded);
     const { session } = entry;
     const transition = down
@@ -439,8 +443,8 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
 
   #leaveSession(route: RouteEntry): void {
     const entry = route.session;
-    entry.routes.delete(route);
-    if (entry.routes.size > 0) return this.#applyAdmin(entry);
+    entry.routes.splice(entry.routes.indexOf(route), 1);
+    if (entry.routes.length > 0) return this.#applyAdmin(entry);
     this.#states[STATE_NAMES[entry.session.state]]--;
     entry.end.counters.sessions[STATE_NAMES[entry.session.state]]--;
     entry.session.adminDown(this.clock.now());
@@ -448,8 +452,15 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
     this.#options.transport.flush();
     this.adoption.decided(entry);
     this.table.remove(entry);
+    this.#closeProbePath(entry);
+    this.#report("session_removed", { session: entry.subject });
+  }
+
+  /** Sessions of several local addresses through one interface share the way: it stays for the others. */
+  #closeProbePath(entry: SessionEntry): void {
     this.probePath.close(sessionKey(entry));
-    this.#report("session_removed", { session: eventSession(entry) });
+    const other = this.table.findOnDevice(entry.end.dev, entry.peer);
+    if (other !== undefined) this.unanswered(other);
   }
 
   /** The endpoint can send again: renew what went with the link, and try the peers at once. */
@@ -492,6 +503,11 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
 
   // ── What goes wrong ───────────────────────────────────────────────────────────────────────────────
 
+  /** The peers have been told goodbye: a session that began now would promise what nobody keeps. */
+  #stoppingRefusal(): Refusal | null {
+    return this.#stopping ? invalid("the daemon is stopping") : null;
+  }
+
   #refuse(config: RouteConfig, refusal: Refusal): Refusal {
     this.refused++;
     const { table, dst, via, dev, src } = config;
@@ -507,8 +523,4 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
     for (const end of this.table.ends()) end.counters.reconcileFailures++;
     this.#report("reconcile_failed", { reason: error.text });
   }
-}
-
-function eventSession(entry: SessionEntry): EventSession {
-  return { dev: entry.end.dev, src: entry.end.address, peer: entry.peer };
 }
