@@ -25,7 +25,7 @@ import type { TimerId, TimerOwner, TimerWheel } from "../scheduler/timer_wheel.t
 import { worthReporting } from "./backoff.ts";
 import type { FormerRoute, FormerRun } from "./former_run.ts";
 import { Listing } from "./listing.ts";
-import { eventRoute, type RouteBook } from "./route_book.ts";
+import type { RouteBook } from "./route_book.ts";
 import type { RouteEntry } from "./route_entry.ts";
 import type { SessionEntry } from "./session_entry.ts";
 import { sessionReason } from "./snapshots.ts";
@@ -175,7 +175,7 @@ export class Adoption implements TimerOwner {
     const message = `a former run left it; kept for ${
       (us / 1e6).toFixed(1)
     } s, until its session is up`;
-    report("route_adopted", { route: eventRoute(entry), message });
+    report("route_adopted", { route: entry.subject, message });
   }
 
   /** The grace period is over and the session has not come Up. */
@@ -185,7 +185,7 @@ export class Adoption implements TimerOwner {
     for (const entry of this.decided(session)) {
       if (book.inSlot(entry.config) !== entry) continue;
       const message = "the grace period is over: it follows its session, which is not up";
-      report("route_adoption_expired", { route: eventRoute(entry), reason, message });
+      report("route_adoption_expired", { route: entry.subject, reason, message });
       book.act(entry, "session_down");
     }
   }

@@ -6,8 +6,9 @@
  * mark to a table of our own, and that table holds a host route for each session. On point-to-point
  * links nothing is needed: the socket is bound to the interface and the interface has one far end.
  *
- * Two sessions may probe the same address through different interfaces: their probe routes differ in
- * metric, and the kernel picks the one whose interface the socket is bound to.
+ * Two sessions may probe the same address through different interfaces: each interface has a metric of
+ * its own, and the kernel picks the route whose interface the socket is bound to. Sessions of several
+ * local addresses through one interface share the route, which therefore names no source.
  */
 import type { Kernel, KernelError, KernelResult, MarkRule } from "../kernel/kernel.ts";
 import { type Route, routeIdentity } from "../kernel/route.ts";
@@ -31,8 +32,8 @@ export class ProbePath {
   readonly rule: MarkRule;
   /** Probe routes in use, by session key. */
   readonly #routes = new Map<string, Route>();
-  /** Metrics in use for an address. */
-  readonly #metrics = new Map<string, Set<number>>();
+  /** Metrics of the interfaces that were ever used. */
+  readonly #metrics = new Map<string, number>();
   /** Refusals in a row, by what was refused. */
   readonly #refusals = new Map<string, number>();
   /** Told to stop: a sweep that is under way must not bring back what is being removed. */
@@ -50,13 +51,13 @@ export class ProbePath {
   }
 
   /** Makes the way for a session, or renews it: it is created again if it vanished. */
-  open(key: string, peer: string, via: string, dev: string, src: string): void {
+  open(key: string, peer: string, via: string, dev: string): void {
     if (this.#stopped) return;
     let route = this.#routes.get(key);
     if (route === undefined) {
       const { table, protocol } = this.#options;
-      const metric = this.#takeMetric(peer);
-      route = { table, dst: `${peer}/32`, via, src, dev, protocol, metric };
+      const metric = this.#metricOf(dev);
+      route = { table, dst: `${peer}/32`, via, src: null, dev, protocol, metric };
       this.#routes.set(key, route);
     }
     this.#make(route);
@@ -68,7 +69,6 @@ export class ProbePath {
     if (route === undefined) return;
     this.#routes.delete(key);
     this.#refusals.delete(routeWords(route));
-    this.#giveMetric(route);
     this.#options.kernel.delete(route);
   }
 
@@ -109,20 +109,10 @@ export class ProbePath {
     this.#note(routeWords(route), await this.#options.kernel.replace(route));
   }
 
-  #takeMetric(peer: string): number {
-    let used = this.#metrics.get(peer);
-    if (used === undefined) this.#metrics.set(peer, used = new Set());
-    let metric = 1;
-    while (used.has(metric)) metric++;
-    used.add(metric);
+  #metricOf(dev: string): number {
+    let metric = this.#metrics.get(dev);
+    if (metric === undefined) this.#metrics.set(dev, metric = this.#metrics.size + 1);
     return metric;
-  }
-
-  #giveMetric(route: Route): void {
-    const peer = route.dst.slice(0, route.dst.indexOf("/"));
-    const used = this.#metrics.get(peer);
-    used?.delete(route.metric!);
-    if (used?.size === 0) this.#metrics.delete(peer);
   }
 
   #note(what: string, result: KernelResult): void {

@@ -63,6 +63,6 @@ function conflict(message: string): Refusal {
   return { ok: false, code: "conflict", message };
 }
 
-function invalid(message: string): Refusal {
+export function invalid(message: string): Refusal {
   return { ok: false, code: "invalid", message };
 }

@@ -6,7 +6,7 @@
  */
 import type { RouteConfig } from "../config/config.ts";
 import type { Kernel, KernelError } from "../kernel/kernel.ts";
-import type { EventActor, EventRoute, Report } from "../observe/event.ts";
+import type { EventActor, Report } from "../observe/event.ts";
 import type { Clock } from "../scheduler/clock.ts";
 import type { Loop } from "../scheduler/loop.ts";
 import type { TimerWheel } from "../scheduler/timer_wheel.ts";
@@ -93,7 +93,7 @@ export class RouteBook implements RouteContext {
     const excluded = this.isExcluded(config.dst);
     const entry = new RouteEntry(config, origin, session, excluded, this.#options.protocol, this);
     this.#wanted.set(slotKey(config), entry);
-    this.#report("route_registered", { route: eventRoute(entry) });
+    this.#report("route_registered", { route: entry.subject });
     this.#takeOver(entry);
     this.act(entry, "register");
     return entry;
@@ -103,7 +103,7 @@ export class RouteBook implements RouteContext {
   async remove(entry: RouteEntry): Promise<void> {
     this.#wanted.delete(slotKey(entry.config));
     this.#leaving.set(leavingKey(entry), entry);
-    this.#report("route_forgotten", { route: eventRoute(entry) });
+    this.#report("route_forgotten", { route: entry.subject });
     this.act(entry, "withdraw");
     await entry.settled();
     entry.dispose();
@@ -159,14 +159,14 @@ export class RouteBook implements RouteContext {
     counters.installs++;
     if (cause === "policy") {
       entry.remark = null;
-      this.#report("route_installed", { route: eventRoute(entry), after_us: afterUs });
+      this.#report("route_installed", { route: entry.subject, after_us: afterUs });
       return;
     }
     counters.reinstalls++;
     if (cause === "reconcile") counters.reconcileReinstalls++;
     entry.remark = `${whyGone(entry, cause)}, back after ${milliseconds(afterUs)}`;
     this.#report("route_reinstalled", {
-      route: eventRoute(entry),
+      route: entry.subject,
       reason: cause,
       after_us: afterUs,
       message: whyGone(entry, cause),
@@ -176,10 +176,10 @@ export class RouteBook implements RouteContext {
   removedExternally(entry: RouteEntry, actor: EventActor, delayUs: number): void {
     entry.session.end.counters.externalRemovals++;
     entry.remark = entry.lostBecause;
-    const route = eventRoute(entry);
+    const route = entry.subject;
     const message = entry.lostBecause;
     this.#report("route_removed_externally", { route, actor, message });
-    const { removals } = entry.contest;
+    const removals = entry.contest?.removals ?? 0;
     if (delayUs === 0 || !worthReporting(removals)) return;
     this.#report("route_contested", {
       route,
@@ -191,7 +191,7 @@ export class RouteBook implements RouteContext {
 
   uninstalled(entry: RouteEntry, afterUs: number): void {
     entry.session.end.counters.withdraws++;
-    this.#report("route_withdrawn", { route: eventRoute(entry), after_us: afterUs });
+    this.#report("route_withdrawn", { route: entry.subject, after_us: afterUs });
   }
 
   failed(entry: RouteEntry, action: "install" | "uninstall", error: KernelError): void {
@@ -200,7 +200,7 @@ export class RouteBook implements RouteContext {
     else counters.uninstallFailures++;
     if (!worthReporting(entry.failures) || error.code === "closed") return;
     this.#report(action === "install" ? "route_install_failed" : "route_uninstall_failed", {
-      route: eventRoute(entry),
+      route: entry.subject,
       reason: error.text,
     });
   }
@@ -235,7 +235,3 @@ function slotKey({ table, dst }: Pick<RouteConfig, "table" | "dst">): string {
 }
 
 /** The route as events name it. */
-export function eventRoute({ config }: RouteEntry): EventRoute {
-  const { table, dst, via, dev, src } = config;
-  return { table, dst, via, dev, src };
-}

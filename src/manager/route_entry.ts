@@ -12,7 +12,7 @@ import type { RouteConfig } from "../config/config.ts";
 import type { Clock } from "../scheduler/clock.ts";
 import type { Loop } from "../scheduler/loop.ts";
 import type { TimerId, TimerOwner, TimerWheel } from "../scheduler/timer_wheel.ts";
-import type { EventActor } from "../observe/event.ts";
+import type { EventActor, EventRoute } from "../observe/event.ts";
 import { backoffDelay, type BackoffLimits } from "./backoff.ts";
 import { Contest } from "./contest.ts";
 import type { SessionEntry } from "./session_entry.ts";
@@ -47,6 +47,8 @@ export class RouteEntry implements TimerOwner {
   readonly route: Route;
   /** See {@linkcode routeIdentity}; computed once, compared in every sweep. */
   readonly identity: string;
+  /** What events about this route name. */
+  readonly subject: EventRoute;
   /** Policy wants it in the kernel. */
   desired = false;
   #believed = false;
@@ -64,7 +66,8 @@ export class RouteEntry implements TimerOwner {
 
   /** How it last went without our doing: `removed by ip (pid 812)`. */
   lostBecause = "";
-  readonly contest = new Contest();
+  /** The fight over it, once there has been one. */
+  contest: Contest | null = null;
 
   /** It may be in the kernel without our having heard so, and is not desired there. */
   #isStray = false;
@@ -91,6 +94,7 @@ export class RouteEntry implements TimerOwner {
     const { table, dst, via, src, dev } = config;
     this.route = { table, dst, via, src, dev, protocol };
     this.identity = routeIdentity(this.route);
+    this.subject = { table, dst, via, dev, src };
     this.changedAt = this.#desiredSince = context.clock.now();
   }
 
@@ -205,6 +209,7 @@ export class RouteEntry implements TimerOwner {
   #answer(actor: EventActor): void {
     const { clock, wheel, loop } = this.context;
     const now = clock.now();
+    this.contest ??= new Contest();
     const delayUs = this.contest.removed(now);
     this.#desiredSince = now;
     this.context.removedExternally(this, actor, delayUs);

@@ -5,6 +5,7 @@
  * not moved with it: when it fires it looks at the number and goes back to sleep if it is early. So a
  * packet costs no timer operation, unless the deadline came nearer because the peer's interval shrank.
  */
+import type { EventSession } from "../observe/event.ts";
 import { type ControlPacket, encode, PACKET_BYTES, State } from "../protocol/packet.ts";
 import { type Session, type Transition, UNSET } from "../protocol/session.ts";
 import { jittered } from "../protocol/timing.ts";
@@ -51,7 +52,10 @@ export interface SessionContext {
 }
 
 export class SessionEntry implements TimerOwner {
-  readonly routes = new Set<RouteEntry>();
+  /** The routes that this session gates: one or a few. */
+  readonly routes: RouteEntry[] = [];
+  /** What events about this session name. */
+  readonly subject: EventSession;
   readonly #txTimer: TimerId;
   readonly #detectTimer: TimerId;
 
@@ -85,6 +89,7 @@ export class SessionEntry implements TimerOwner {
     readonly session: Session,
     private readonly context: SessionContext,
   ) {
+    this.subject = { dev: end.dev, src: end.address, peer };
     this.#txTimer = context.wheel.add(this);
     this.#detectTimer = context.wheel.add(this);
     this.#rxVersion = session.peerVersion;

@@ -37,7 +37,7 @@ export function sessionSnapshot(
     send_errors: entry.sendErrors,
     send_error: entry.sendError,
     flaps: entry.flaps,
-    routes: entry.routes.size,
+    routes: entry.routes.length,
   };
 }
 

@@ -6,12 +6,11 @@ const RULE = { mark: 44_880, table: PROBE_TABLE, priority: 90, protocol: PROTOCO
 
 /** A probe route as a run that was killed left it. */
 function leftover(dst: string, changes: Partial<KernelRoute> = {}): KernelRoute {
-  const via = "10.0.0.2", src = "10.0.0.1";
   return {
     table: PROBE_TABLE,
     dst,
-    via,
-    src,
+    via: "10.0.0.2",
+    src: null,
     ifindex: 2,
     protocol: PROTOCOL,
     metric: 1,
@@ -29,7 +28,7 @@ Deno.test("the rule is added at the start and removed at the end, with every pro
   assertEquals([bench.kernel.rules(), bench.probeRoutes()], [[], []]);
 });
 
-Deno.test("a session's probe route leads to its peer by the route's next hop, source and interface", async () => {
+Deno.test("a session's probe route leads to its peer by the route's next hop and interface", async () => {
   const bench = await Bench.started({}, route(1, { dst: "10.5.0.0/16" }));
   const { ifindex } = bench.found(route(1));
   assertEquals(bench.kernel.routes({ table: PROBE_TABLE }), [leftover("10.1.0.1/32", { ifindex })]);
@@ -64,7 +63,19 @@ Deno.test("two sessions that probe one address through two interfaces have a pro
   assertEquals(ways(), ["10.0.1.2 2"]);
   bench.register(route(1));
   await bench.settle();
-  assertEquals(ways(), ["10.0.0.2 1", "10.0.1.2 2"], "a metric that was given back is used again");
+  assertEquals(ways(), ["10.0.0.2 1", "10.0.1.2 2"]);
+});
+
+Deno.test("sessions of two local addresses through one interface share a probe route till the last", async () => {
+  const other = route(2, { probe: "10.1.0.1", src: "10.0.0.3" });
+  const bench = await Bench.started({}, route(1), other);
+  assertEquals(bench.probeRoutes(), ["10.1.0.1/32"]);
+  await bench.manager.withdraw(route(1));
+  await bench.settle();
+  assertEquals(bench.probeRoutes(), ["10.1.0.1/32"]);
+  await bench.manager.withdraw(other);
+  await bench.settle();
+  assertEquals(bench.probeRoutes(), []);
 });
 
 Deno.test("a point-to-point link needs no probe route", async () => {

@@ -78,3 +78,14 @@ Deno.test("what peers say after the end changes nothing", async () => {
   await bench.advance(10_000_000);
   assertEquals([bench.holds(route(1)), bench.transport.sent.length], [false, sent]);
 });
+
+Deno.test("a daemon that is stopping begins no session, whoever asks", async () => {
+  const bench = await Bench.up({}, route(1));
+  const stopped = bench.manager.stop("keep");
+  const answer = bench.manager.register(route(2), "api");
+  assertEquals(answer.ok ? "" : answer.message, "the daemon is stopping");
+  const { dev, src, probe: peer } = route(1);
+  assertEquals(bench.manager.setAdmin({ dev, src, peer }, "up").ok, false);
+  await stopped;
+  assertEquals([...bench.manager.sessions()].map(({ state }) => state), ["admin_down"]);
+});
