@@ -25,6 +25,14 @@
  *
  * Then the route: the kernel's answer; after a kernel that failed, the longest wait between two tries
  * (10 s); after another process took the route away, the reconcile interval and the sweep itself.
+ *
+ * Withdrawal after a restart. A daemon that starts knows nothing of its peers; what a former run left stays
+ * for one grace period, which is long enough for a live peer to answer (src/manager/adoption.ts):
+ *
+ * ```text
+ *   I      interval at which p sends to d while Up
+ *   grace  1.25 × I + detect(d) + 4.4 × max(TX(d), I) + 1 s, and one minute at most
+ * ```
  */
 import type { LivenessConfig } from "../../src/config/config.ts";
 import type { Machine } from "./machine.ts";
@@ -35,6 +43,8 @@ export const INSTALL_RETRY_MAX_US = 10_000_000;
 export const UNINSTALL_RETRY_MAX_US = 1_000_000;
 /** How often a daemon looks whether its addresses are there, µs. */
 export const MAINTAIN_US = 1_000_000;
+/** Between two attempts to look at, or to remove, what a former run left, µs. */
+export const ADOPTION_RETRY_US = 1_000_000;
 /** Jitter of the interval between two packets. */
 const JITTER = 1.1;
 /** One datagram's delay with the turn that handles it, and the referee's own grid, µs. */
@@ -58,6 +68,14 @@ export function txIntervalUs(d: LivenessConfig, p: LivenessConfig): number {
 /** The silence of `p` after which `d` gives it up, µs. */
 export function detectTimeUs(d: LivenessConfig, p: LivenessConfig): number {
   return d.detectMult * clamp(Math.max(clamp(p.txMinUs, d), d.rxMinUs), d);
+}
+
+/** How long `d` keeps what a former run left for `p`, from its start on, µs. */
+export function graceUs(d: LivenessConfig, p: LivenessConfig): number {
+  const detect = detectTimeUs(d, p);
+  const interval = detect / d.detectMult;
+  const handshake = 4.4 * Math.max(txIntervalUs(d, p), interval);
+  return Math.min(60_000_000, 1.25 * interval + detect + handshake + 1_000_000);
 }
 
 /** See the head of this file. */

@@ -2,17 +2,19 @@ import type { Config } from "../../src/config/config.ts";
 import type { Kernel } from "../../src/kernel/kernel.ts";
 import type { HistogramSink } from "../../src/manager/local_end.ts";
 import { Manager } from "../../src/manager/manager.ts";
+import type { StateStore } from "../../src/manager/state_keeper.ts";
 import type { Report } from "../../src/observe/event.ts";
 import type { Clock } from "../../src/scheduler/clock.ts";
 import type { Random } from "../../src/scheduler/random.ts";
 import type { Transport } from "../../src/transport/transport.ts";
 
-/** The four seams, and where the daemon tells what happened. */
+/** The four seams, the state file, and where the daemon tells what happened. */
 export interface Seams {
   readonly clock: Clock;
   readonly transport: Transport;
   readonly kernel: Kernel;
   readonly random: Random;
+  readonly state: StateStore;
   readonly report: Report;
 }
 
@@ -42,11 +44,11 @@ export function startDaemon(config: Config, seams: Seams): SimulatedDaemon {
     reconcileIntervalUs: config.kernel.reconcileIntervalUs,
     probePath: config.probePath,
     exclude: config.exclude,
-    state: null,
     ...seams,
     histogram: () => new Tally(),
     lag: new Tally(),
   });
+  manager.recall();
   for (const route of config.routes) manager.register(route, "config");
   manager.start();
   return { manager, stop: () => manager.stop(config.kernel.onShutdown) };

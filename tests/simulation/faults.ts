@@ -148,7 +148,10 @@ const BEGIN: Record<FaultKind, Begin> = {
     const machine = pickMachine(world, random);
     if (machine.process === null || machine.process.stopping) return null;
     machine.crash();
-    return { what: `${machine.index}`, end: () => machine.start() };
+    const state = random.pick(["kept", "kept", "kept", "lost", "damaged"]);
+    if (state === "lost") machine.state.lose();
+    if (state === "damaged") machine.state.damage();
+    return { what: `${machine.index}: state ${state}`, end: () => machine.start() };
   },
   "restart": (world, random) => {
     const machine = pickMachine(world, random);
@@ -240,13 +243,18 @@ function adminDown(world: World, random: SeededRandom): Undo | null {
 function withdrawRoute(world: World, random: SeededRandom): Undo | null {
   const machine = pickMachine(world, random);
   const { process } = machine;
-  if (machine.routes.length === 0 || process === null || process.stopping) return null;
+  if (machine.routes.length === 0 || process?.stopping) return null;
   const route = random.pick(machine.routes);
-  process.command(({ manager }) => {
-    if (!machine.routes.includes(route)) return;
-    manager.withdraw(route);
+  const remove = () => {
     machine.routes = machine.routes.filter((other) => other !== route);
     world.referee.changed(machine, route, false);
+  };
+  // Without a daemon it is the configuration that changes.
+  if (process === null) remove();
+  process?.command(({ manager }) => {
+    if (!machine.routes.includes(route)) return;
+    manager.withdraw(route);
+    remove();
     const last = machine.routes.every((other) => other.probe !== route.probe);
     if (last) process.adminDown.delete(route.probe);
   });

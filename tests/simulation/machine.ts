@@ -8,6 +8,7 @@ import { type SimulatedDaemon, startDaemon } from "./daemon.ts";
 import { type Host, parseAddress } from "./network.ts";
 import { type KernelLie, ProcessKernel } from "./process_kernel.ts";
 import type { SeededRandom } from "./random.ts";
+import { MachineState } from "./state.ts";
 import { type EventQueue, SimulatedClock } from "./time.ts";
 import { SimulatedTransport } from "./transport.ts";
 
@@ -52,6 +53,8 @@ export class Process {
   stopsSince = Infinity;
   /** Peers whose session an operator took down. */
   readonly adminDown = new Set<string>();
+  /** Routes that a former run has recorded, by table and destination. */
+  readonly recalled: ReadonlySet<string>;
   #stalls = 0;
   #commands: ((daemon: SimulatedDaemon) => void)[] = [];
 
@@ -65,12 +68,14 @@ export class Process {
     });
     this.transport = new SimulatedTransport(host, config.liveness.port);
     this.kernel = new ProcessKernel(machine.kernel, mutation.kernel);
+    this.recalled = machine.state.routes();
     this.startedAt = this.runsSince = surroundings.queue.now;
     this.daemon = startDaemon({ ...config, routes }, {
       clock: this.clock,
       transport: this.transport,
       kernel: this.kernel,
       random: own,
+      state: machine.state,
       report: (kind, details) => surroundings.reported(machine, kind, details),
     });
   }
@@ -117,6 +122,7 @@ export class Process {
 
 export class Machine {
   readonly kernel: MemoryKernel;
+  readonly state = new MachineState();
   process: Process | null = null;
   /** Routes wanted on this machine now, by configuration or over the API. */
   routes: RouteConfig[] = [];

@@ -7,13 +7,15 @@
 import type { RouteConfig } from "../../src/config/config.ts";
 import type { KernelRoute, Route } from "../../src/kernel/route.ts";
 import {
+  ADOPTION_RETRY_US,
   detectTimeUs,
+  graceUs,
   type RecoveryBounds,
   recoveryBounds,
   UNINSTALL_RETRY_MAX_US,
 } from "./bounds.ts";
 import type { RouteSnapshot } from "../../src/manager/snapshot.ts";
-import type { Machine } from "./machine.ts";
+import type { Machine, Process } from "./machine.ts";
 import type { World } from "./world.ts";
 
 /** What a route may outlive the detect time by, µs: the promise of the project. */
@@ -46,10 +48,13 @@ class Path {
   /** Detect times of the machine and of the peer. */
   readonly detect: number;
   readonly peerDetect: number;
+  /** How long the machine keeps what a former run left. */
+  readonly grace: number;
 
   constructor(machine: Machine, readonly peer: Machine) {
     this.bounds = recoveryBounds(machine, peer);
     this.detect = detectTimeUs(machine.config.liveness, peer.config.liveness);
+    this.grace = graceUs(machine.config.liveness, peer.config.liveness);
     this.peerDetect = detectTimeUs(peer.config.liveness, machine.config.liveness);
   }
 }
@@ -63,6 +68,8 @@ class Watched {
   disturbedAt = -Infinity;
   /** It has not been back since. */
   disturbed = false;
+  /** The last process that found it when it started. */
+  adoptedBy: Process | null = null;
   wanted = true;
   /** When it was last registered or withdrawn. */
   changedAt: number;
@@ -262,20 +269,21 @@ export class Referee {
     const { process } = machine;
     if (process === null || process.stopping || watched.route.noUninstall) return;
     const { path } = watched;
-    // What a former run left is noticed by the first sweep that succeeds.
-    const left = watched.presentSince <= process.startedAt;
-    const interval = machine.config.kernel.reconcileIntervalUs;
-    const settled = Math.max(
+    // What a former run left is kept for one grace period, once it could be looked at.
+    if (watched.presentSince <= process.startedAt) watched.adoptedBy = process;
+    const left = watched.adoptedBy === process;
+    const ready = Math.max(
       watched.presentSince,
       process.runsSince,
-      process.startedAt + (left ? interval : 0),
-      kernelTroubledAt + (left ? interval : UNINSTALL_RETRY_MAX_US),
+      process.startedAt,
+      kernelTroubledAt + (left ? ADOPTION_RETRY_US : UNINSTALL_RETRY_MAX_US),
     );
+    const settled = left ? Math.max(ready, process.startedAt + path.grace - path.detect) : ready;
     const deadline = watched.wanted
       ? Math.min(this.#deafDeadline(path, settled), this.#muteDeadline(path, settled))
-      : process.startedAt > watched.changedAt
-      ? NEVER // A route that the former process should have removed: this one was never told of it.
-      : Math.max(settled, watched.changedAt) + SLACK_US;
+      : isForgotten(watched, process)
+      ? NEVER
+      : Math.max(ready, watched.changedAt) + SLACK_US;
     if (now <= deadline) return;
     const why = watched.wanted ? "unreachable" : "not wanted any more";
     this.#violate(machine, watched, `installed, but its peer is ${why}: too late since`, deadline);
@@ -322,6 +330,11 @@ export class Referee {
   #fail(what: string): never {
     throw new Violation(`at ${seconds(this.world.queue.now)}: ${what}`);
   }
+}
+
+/** The former process should have removed the route, and this one cannot know that it ever was ours. */
+function isForgotten({ route, changedAt }: Watched, process: Process): boolean {
+  return process.startedAt > changedAt && !process.recalled.has(`${route.table} ${route.dst}`);
 }
 
 function seconds(us: number): string {

@@ -85,6 +85,10 @@ function assertEverythingHappened(totals: Totals): void {
     "endpoint_opened",
     "local_stall",
     "session_removed",
+    "route_adopted",
+    "route_adoption_expired",
+    "route_stale_removed",
+    "state_file_failed",
   ];
   for (const kind of consequences) assertGreater(totals.reports.get(kind) ?? 0, 0, kind);
   assertGreater(totals.kernelRefusals, 0);
