@@ -1,6 +1,6 @@
 /**
  * Who is measured: livenessd in both its ways of moving packets, BIRD 2's bfd, and the floor, a program
- * that only moves the packets.
+ * that only moves the packets. The reference and FRR's bfdd join when their paths are given.
  */
 import { DEV, FAR_ADDRESS, type Lab, NEAR_ADDRESS, peerAddress } from "./lab.ts";
 
@@ -13,10 +13,15 @@ export interface Load {
 
 /** Paths of the programs that a run needs. */
 export interface Programs {
-  readonly livenessd: string;
+  /** What starts livenessd: its executable, or Deno with the sources. */
+  readonly livenessd: readonly string[];
   readonly bird: string;
   readonly floor: string;
   readonly farside: string;
+  /** The reference, if given: started as `PATH LOCAL_ADDRESS PORT PEERS INTERVAL_MS NEXT_HOP DEV`. */
+  readonly reference: string | null;
+  /** The folder of FRR's zebra and bfdd, if given. */
+  readonly frr: string | null;
 }
 
 /** How to start a contestant that is ready. */
@@ -70,6 +75,44 @@ export const contestants = {
       return { argv: [programs.floor, NEAR_ADDRESS, ...numbers] };
     },
   },
+  reference: {
+    name: "the reference",
+    port: PROFILE_PORT,
+    packetBytes: 40,
+    routes: false,
+    async prepare(lab, load, programs) {
+      await routePeers(lab);
+      const numbers = [PROFILE_PORT, load.sessions, load.intervalMs].map(String);
+      return { argv: [given(programs.reference), NEAR_ADDRESS, ...numbers, FAR_ADDRESS, DEV] };
+    },
+  },
+  frr: {
+    name: "FRR bfdd",
+    port: BFD_MULTIHOP_PORT,
+    packetBytes: 24,
+    routes: false,
+    async prepare(lab, load, programs) {
+      await routePeers(lab);
+      await Deno.chmod(lab.directory, 0o777); // its programs give up root
+      const folder = given(programs.frr);
+      const own = (name: string) => [
+        ...["-i", `${lab.directory}/${name}.pid`, "-z", `${lab.directory}/zserv`],
+        ...["--vty_socket", lab.directory],
+      ];
+      // bfdd learns of interfaces and addresses from zebra, which costs nothing once it has told them.
+      lab.startContestant("zebra", [`${folder}/zebra`, ...own("zebra")]);
+      await Deno.writeTextFile(`${lab.directory}/bfdd.conf`, frrConfig(load));
+      const control = ["--bfdctl", `${lab.directory}/bfdd.sock`];
+      const argv = [
+        `${folder}/bfdd`,
+        "-f",
+        `${lab.directory}/bfdd.conf`,
+        ...control,
+        ...own("bfdd"),
+      ];
+      return { argv };
+    },
+  },
 } as const satisfies Record<string, Contestant>;
 
 export type ContestantKey = keyof typeof contestants;
@@ -84,9 +127,14 @@ function livenessd(name: string, env: Record<string, string>): Contestant {
       // JSON is YAML. No route leads to the peers: the daemon finds its own way there.
       const file = `${lab.directory}/livenessd.yaml`;
       await Deno.writeTextFile(file, JSON.stringify(livenessdConfig(lab.directory, load)));
-      return { argv: [programs.livenessd, "run", "-c", file], env };
+      return { argv: [...programs.livenessd, "run", "-c", file], env };
     },
   };
+}
+
+/** Where livenessd's API is during a run. */
+export function controlSocket(directory: string): string {
+  return `${directory}/livenessd.sock`;
 }
 
 /** Those without a probe path of their own reach all peers by one route. */
@@ -104,7 +152,7 @@ function livenessdConfig(directory: string, load: Load) {
       detect_mult: load.detectMult,
     },
     kernel: { protocol: ROUTE_PROTOCOL },
-    api: { socket: `${directory}/livenessd.sock` },
+    api: { socket: controlSocket(directory) },
     routes: Array.from({ length: load.sessions }, (_, index) => ({
       dst: `${peerAddress(index)}/32`,
       via: FAR_ADDRESS,
@@ -129,4 +177,20 @@ function birdConfig(load: Load): string {
     "}",
     "",
   ].join("\n");
+}
+
+function frrConfig(load: Load): string {
+  const peers = Array.from({ length: load.sessions }, (_, index) => [
+    ` peer ${peerAddress(index)} multihop local-address ${NEAR_ADDRESS}`,
+    `  detect-multiplier ${load.detectMult}`,
+    `  receive-interval ${load.intervalMs}`,
+    `  transmit-interval ${load.intervalMs}`,
+    " exit",
+  ]);
+  return ["bfd", ...peers.flat(), "exit", ""].join("\n");
+}
+
+function given(path: string | null): string {
+  if (path === null) throw new Error("a contestant was chosen whose path was not given");
+  return path;
 }

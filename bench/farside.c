@@ -7,18 +7,28 @@
  * and every datagram carries its own source address (IP_PKTINFO). A packet is 24 bytes (BFD, RFC 5880
  * §4.1) or 40 bytes (the doublezero profile, the same header and a tail of zeros).
  *
+ * SIGUSR1 silences all peers but the talkative (--talkative PERCENT of them), SIGUSR2 lets them speak again.
+ * Sends are spread over time as those of separate hosts are: it looks for what is due every 0.2 ms.
+ *
  * Once a second (or every --report-ms) it prints one JSON object:
- *   t          seconds since the start
- *   tx, rx     datagrams sent and received so far
- *   up         peers whose own state is Up
- *   remote_up  peers whose far end said Up in its latest packet, not older than the detect time
- *   downs      how often a peer has left Up so far (silence of its own making included)
+ *   t            seconds since the start
+ *   tx, rx       datagrams sent and received so far
+ *   up           peers whose own state is Up
+ *   remote_up    peers whose far end said Up in its latest packet, not older than the detect time
+ *   downs        how often a peer has left Up so far (silence of its own making included)
+ *   live_downs   those among them of talkative peers
+ *   gaps         intervals observed between two packets of one session that both said Up
+ *   short_gaps   those below 90 % of the interval
+ *   shortest_us  the shortest since the report before; 0: there was none
+ *   first_rx_us, silent_us, spoke_us   wall clock: the first packet, begin and end of the latest silence; 0: never
+ * Arrival times are the kernel's (SO_TIMESTAMPNS), so that this program's own lateness is in none of them.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,9 +41,9 @@ enum {
   BATCH = 256,
   PACKET_BYTES = 40,
   MULTIPLIER = 3,
-  TURN_US = 2000,   /* one turn of the loop */
-  SLOT_US = 1000,   /* one slot of the transmission wheel */
-  SLOTS = 4096,     /* the wheel spans 4 s, the longest interval */
+  TURN_US = 200,    /* rest between two turns of the loop */
+  SLOT_US = 200,    /* one slot of the transmission wheel */
+  SLOTS = 20480,    /* the wheel spans 4 s, the longest interval */
   NONE = -1
 };
 
@@ -43,27 +53,35 @@ struct peer {
   enum state state, remote_state;
   uint32_t remote_discriminator; /* network order, 0 while unknown */
   int64_t last_rx;               /* µs */
+  int64_t last_up;               /* arrival of the latest packet that said Up, wall clock, µs; 0: it did not */
   int next;                      /* next peer in the same wheel slot */
 };
 
 static struct options {
-  int peers, interval_ms, port, length, report_ms;
-  double seconds, silent_from, silent_to;
+  int peers, interval_ms, port, length, report_ms, talkative;
+  double seconds;
   struct sockaddr_in dst;
 } options = {.peers = 2000, .interval_ms = 300, .port = 44880, .length = 40, .report_ms = 1000,
-             .seconds = 1e9, .silent_from = 1e9, .silent_to = 1e9};
+             .seconds = 1e9};
 
 static struct peer peers[MAX_PEERS];
 static int wheel[SLOTS];
 static int64_t wheel_position; /* the first slot, counted since the start, that is not served yet */
-static long tx_packets, rx_packets, downs;
+static long tx_packets, rx_packets, downs, live_downs, gaps, short_gaps;
+static int64_t shortest, first_rx, silent_at, spoke_at; /* µs; the last three wall clock */
+static volatile sig_atomic_t silence_wanted;
+static int silent;
 static int socket_fd;
 
-static int64_t now_us(void) {
+static int64_t microseconds(struct timespec t) { return t.tv_sec * 1000000LL + t.tv_nsec / 1000; }
+
+static int64_t read_clock(clockid_t clock) {
   struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return t.tv_sec * 1000000LL + t.tv_nsec / 1000;
+  clock_gettime(clock, &t);
+  return microseconds(t);
 }
+
+static int64_t now_us(void) { return read_clock(CLOCK_MONOTONIC); }
 
 static void fail(const char *what) {
   fprintf(stderr, "farside: %s: %s\n", what, strerror(errno));
@@ -84,9 +102,27 @@ static int64_t jittered_interval(void) {
 
 static int64_t detect_time(void) { return (int64_t)MULTIPLIER * options.interval_ms * 1000; }
 
+/* The talkative are spread evenly over all peers. */
+static int is_talkative(const struct peer *p) { return (p - peers) % 100 < options.talkative; }
+
 static void enter(struct peer *p, enum state next) {
-  if (p->state == UP && next != UP) downs++;
+  if (p->state == UP && next != UP) {
+    downs++;
+    live_downs += is_talkative(p);
+  }
   p->state = next;
+}
+
+/* How far apart the far end's packets are while it says Up. What it says first in a state may come early. */
+static void measure_gap(struct peer *p, int64_t arrival) {
+  int64_t gap = arrival - p->last_up;
+  int is_up = p->remote_state == UP;
+  if (is_up && p->last_up != 0) {
+    gaps++;
+    short_gaps += gap < options.interval_ms * 900LL;
+    if (shortest == 0 || gap < shortest) shortest = gap;
+  }
+  p->last_up = is_up ? arrival : 0;
 }
 
 /* RFC 5880 §6.8.6, plus the profile's shortcut: a 40-byte peer in Down believes an Up that echoes it. */
@@ -116,7 +152,7 @@ static struct in_addr address_of(int index) {
   return (struct in_addr){htonl(host)};
 }
 
-static void take(int index, const uint8_t *packet, int64_t at) {
+static void take(int index, const uint8_t *packet, int64_t at, int64_t arrival) {
   struct peer *p = &peers[index];
   uint32_t theirs, ours;
   memcpy(&theirs, packet + 4, 4);
@@ -125,14 +161,28 @@ static void take(int index, const uint8_t *packet, int64_t at) {
   p->remote_discriminator = theirs;
   p->remote_state = packet[1] >> 6;
   p->last_rx = at;
+  measure_gap(p, arrival);
   advance(p, p->remote_state, ours != 0);
+}
+
+/* Reads the destination address and the kernel's time of arrival (wall clock, µs). */
+static int64_t read_controls(struct msghdr *header, struct in_addr *to) {
+  struct timespec arrival = {0};
+  for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c != NULL; c = CMSG_NXTHDR(header, c)) {
+    if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) memcpy(&arrival, CMSG_DATA(c), sizeof arrival);
+    if (c->cmsg_level != IPPROTO_IP || c->cmsg_type != IP_PKTINFO) continue;
+    struct in_pktinfo info;
+    memcpy(&info, CMSG_DATA(c), sizeof info);
+    *to = info.ipi_addr;
+  }
+  return microseconds(arrival);
 }
 
 static void receive_all(void) {
   static struct mmsghdr messages[BATCH];
   static struct iovec vectors[BATCH];
   static uint8_t packets[BATCH][64];
-  static char controls[BATCH][CMSG_SPACE(sizeof(struct in_pktinfo))];
+  static char controls[BATCH][CMSG_SPACE(sizeof(struct in_pktinfo)) + CMSG_SPACE(sizeof(struct timespec))];
   int received;
   do {
     for (int i = 0; i < BATCH; i++) {
@@ -143,14 +193,13 @@ static void receive_all(void) {
     received = recvmmsg(socket_fd, messages, BATCH, MSG_DONTWAIT, NULL);
     int64_t at = now_us();
     for (int i = 0; i < received; i++) {
-      struct cmsghdr *control = CMSG_FIRSTHDR(&messages[i].msg_hdr);
-      if (control == NULL || control->cmsg_type != IP_PKTINFO || messages[i].msg_len < 24) continue;
-      struct in_pktinfo info;
-      memcpy(&info, CMSG_DATA(control), sizeof info);
-      int index = index_of(info.ipi_addr);
-      if (index == NONE) continue;
+      struct in_addr to = {0};
+      int64_t arrival = read_controls(&messages[i].msg_hdr, &to);
+      int index = index_of(to);
+      if (index == NONE || messages[i].msg_len < 24) continue;
       rx_packets++;
-      take(index, packets[i], at);
+      if (first_rx == 0) first_rx = arrival;
+      take(index, packets[i], at, arrival);
     }
   } while (received == BATCH);
 }
@@ -209,17 +258,17 @@ static void send_packet(int index) {
   if (++outgoing.count == BATCH) flush();
 }
 
-static void serve(int index, int64_t at, int silent) {
+static void serve(int index, int64_t at) {
   struct peer *p = &peers[index];
   if (p->state != DOWN && at - p->last_rx > detect_time()) {
     enter(p, DOWN);
     p->remote_discriminator = 0;
   }
-  if (!silent) send_packet(index);
+  if (!silent || is_talkative(p)) send_packet(index);
   schedule(index, at + jittered_interval());
 }
 
-static void serve_due(int64_t at, int silent) {
+static void serve_due(int64_t at) {
   int64_t present = at / SLOT_US;
   while (wheel_position < present) {
     int index = wheel[wheel_position % SLOTS];
@@ -227,12 +276,21 @@ static void serve_due(int64_t at, int silent) {
     wheel_position++;
     while (index != NONE) {
       int next = peers[index].next;
-      serve(index, at, silent);
+      serve(index, at);
       index = next;
     }
   }
   flush();
 }
+
+/* Called between two rounds of sending: from the stamp on, nobody speaks. */
+static void heed_silence(void) {
+  if (silent == silence_wanted) return;
+  silent = silence_wanted;
+  *(silent ? &silent_at : &spoke_at) = read_clock(CLOCK_REALTIME);
+}
+
+static void on_signal(int number) { silence_wanted = number == SIGUSR1; }
 
 static void report(double t, int64_t at) {
   int up = 0, remote_up = 0;
@@ -240,9 +298,12 @@ static void report(double t, int64_t at) {
     up += peers[i].state == UP;
     remote_up += peers[i].remote_state == UP && at - peers[i].last_rx <= detect_time();
   }
-  printf("{\"t\":%.3f,\"tx\":%ld,\"rx\":%ld,\"up\":%d,\"remote_up\":%d,\"downs\":%ld}\n", t,
-         tx_packets, rx_packets, up, remote_up, downs);
+  printf("{\"t\":%.3f,\"tx\":%ld,\"rx\":%ld,\"up\":%d,\"remote_up\":%d,\"downs\":%ld,\"live_downs\":%ld,", t,
+         tx_packets, rx_packets, up, remote_up, downs, live_downs);
+  printf("\"gaps\":%ld,\"short_gaps\":%ld,\"shortest_us\":%ld,", gaps, short_gaps, (long)shortest);
+  printf("\"first_rx_us\":%ld,\"silent_us\":%ld,\"spoke_us\":%ld}\n", (long)first_rx, (long)silent_at, (long)spoke_at);
   fflush(stdout);
+  shortest = 0;
 }
 
 static void open_socket(void) {
@@ -253,15 +314,17 @@ static void open_socket(void) {
   if (setsockopt(socket_fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof buffer)) fail("SO_RCVBUFFORCE");
   if (setsockopt(socket_fd, SOL_SOCKET, SO_SNDBUFFORCE, &buffer, sizeof buffer)) fail("SO_SNDBUFFORCE");
   if (setsockopt(socket_fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on)) fail("IP_PKTINFO");
+  if (setsockopt(socket_fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on)) fail("SO_TIMESTAMPNS");
   if (setsockopt(socket_fd, IPPROTO_IP, IP_TTL, &ttl, sizeof ttl)) fail("IP_TTL");
   if (bind(socket_fd, (struct sockaddr *)&any, sizeof any)) fail("bind");
 }
 
 static void usage(FILE *to) {
   fputs("usage: farside --dst ADDRESS [--peers N] [--interval-ms MS] [--port PORT] [--length 24|40]\n"
-        "               [--report-ms MS] [--seconds S] [--silent-from S --silent-to S]\n"
+        "               [--report-ms MS] [--seconds S] [--talkative PERCENT]\n"
         "N peers (at most 64000) at 10.1.0.0/16 keep a session each with ADDRESS; one JSON line a report.\n"
-        "Defaults: 2000 peers, 300 ms (at most 3500), port 44880, 40 bytes, a report a second, until killed.\n", to);
+        "Defaults: 2000 peers, 300 ms (at most 3500), port 44880, 40 bytes, a report a second, until killed.\n"
+        "SIGUSR1 silences all but the talkative, SIGUSR2 ends the silence.\n", to);
 }
 
 static double number(const char *name, const char *text, double low, double high) {
@@ -279,8 +342,7 @@ static void read_options(int argc, char **argv) {
     {"peers", required_argument, NULL, 'n'}, {"interval-ms", required_argument, NULL, 'i'},
     {"port", required_argument, NULL, 'p'}, {"length", required_argument, NULL, 'l'},
     {"dst", required_argument, NULL, 'd'}, {"seconds", required_argument, NULL, 's'},
-    {"silent-from", required_argument, NULL, 'f'}, {"silent-to", required_argument, NULL, 't'},
-    {"report-ms", required_argument, NULL, 'r'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    {"talkative", required_argument, NULL, 't'}, {"report-ms", required_argument, NULL, 'r'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
   int chosen, at;
   while ((chosen = getopt_long(argc, argv, "", names, &at)) != -1) {
     switch (chosen) {
@@ -290,8 +352,7 @@ static void read_options(int argc, char **argv) {
       case 'l': options.length = number("length", optarg, 24, 40); break;
       case 'r': options.report_ms = number("report-ms", optarg, 10, 1e6); break;
       case 's': options.seconds = number("seconds", optarg, 0, 1e9); break;
-      case 'f': options.silent_from = number("silent-from", optarg, 0, 1e9); break;
-      case 't': options.silent_to = number("silent-to", optarg, 0, 1e9); break;
+      case 't': options.talkative = number("talkative", optarg, 0, 100); break;
       case 'd':
         if (inet_pton(AF_INET, optarg, &options.dst.sin_addr) == 1) break;
         fprintf(stderr, "farside: --dst %s: must be an IPv4 address\n", optarg);
@@ -310,6 +371,8 @@ static void read_options(int argc, char **argv) {
 
 int main(int argc, char **argv) {
   read_options(argc, argv);
+  signal(SIGUSR1, on_signal);
+  signal(SIGUSR2, on_signal);
   open_socket();
   prepare_outgoing();
   int64_t start = now_us(), next_report = start + options.report_ms * 1000LL;
@@ -325,7 +388,8 @@ int main(int argc, char **argv) {
     double t = (at - start) * 1e-6;
     if (t > options.seconds) return 0;
     receive_all();
-    serve_due(at, t >= options.silent_from && t < options.silent_to);
+    heed_silence();
+    serve_due(at);
     if (at >= next_report) {
       report(t, at);
       next_report += options.report_ms * 1000LL;

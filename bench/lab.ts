@@ -30,6 +30,24 @@ export interface FarSample {
   readonly up: number;
   readonly remote_up: number;
   readonly downs: number;
+  readonly live_downs: number;
+  readonly gaps: number;
+  readonly short_gaps: number;
+  readonly shortest_us: number;
+  readonly first_rx_us: number;
+  readonly silent_us: number;
+  readonly spoke_us: number;
+}
+
+/** How the light peers behave. */
+export interface PeerOptions {
+  readonly sessions: number;
+  readonly intervalMs: number;
+  readonly port: number;
+  /** Bytes of a packet. */
+  readonly length: 24 | 40;
+  /** Per cent of the peers that no silence includes. */
+  readonly talkative?: number;
 }
 
 /** A process whose standard error is kept for the case that it fails. */
@@ -79,6 +97,19 @@ export class Program {
     this.mustRun();
     const kb = /^VmRSS:\s+(\d+) kB$/m.exec(Deno.readTextFileSync(`/proc/${this.pid}/status`));
     return Number(kb?.[1]) / 1024;
+  }
+
+  /** Time that its main thread was ready to run and had no CPU, since its start, in ms. */
+  waitedMs(): number {
+    this.mustRun();
+    const text = Deno.readTextFileSync(`/proc/${this.pid}/task/${this.pid}/schedstat`);
+    return Number(text.split(" ")[1]) / 1e6;
+  }
+
+  /** Sends it a signal. */
+  signal(name: Deno.Signal): void {
+    this.mustRun();
+    this.#child.kill(name);
   }
 
   /** Ends it: politely, after three seconds by force. */
@@ -135,12 +166,14 @@ export class Lab implements AsyncDisposable {
     readonly far: NetworkNamespace,
     /** A private folder for the contestant's files. */
     readonly directory: string,
+    private readonly nice: number,
     stack: AsyncDisposableStack,
   ) {
     this.#stack = stack;
   }
 
-  static async create(): Promise<Lab> {
+  /** Makes one. `nice`: scheduling priority of all that runs in it, see nice(1). */
+  static async create(nice: number): Promise<Lab> {
     await using stack = new AsyncDisposableStack();
     const directory = await Deno.makeTempDir({ prefix: "livenessd-bench-" });
     stack.defer(() => Deno.remove(directory, { recursive: true }));
@@ -158,38 +191,55 @@ export class Lab implements AsyncDisposable {
     await near.ip(`addr add ${NEAR_ADDRESS}/30 dev ${DEV}`);
     await far.ip(`addr add ${FAR_ADDRESS}/30 dev ${DEV}`);
     await far.ip("route add local 10.1.0.0/16 dev lo");
-    return new Lab(near, far, directory, stack.move());
+    return new Lab(near, far, directory, nice, stack.move());
   }
 
-  /** Starts the peers. `length` is 24 or 40, bytes of a packet. */
-  startPeers(
-    farside: string,
-    sessions: number,
-    intervalMs: number,
-    port: number,
-    length: number,
-  ): FarSide {
+  /** Starts the peers. */
+  startPeers(farside: string, options: PeerOptions): FarSide {
     const argv = Object.entries({
-      peers: sessions,
-      "interval-ms": intervalMs,
-      port,
-      length,
+      peers: options.sessions,
+      "interval-ms": options.intervalMs,
+      port: options.port,
+      length: options.length,
+      talkative: options.talkative ?? 0,
       dst: NEAR_ADDRESS,
       "report-ms": 100,
     }).flatMap(([name, value]) => [`--${name}`, String(value)]);
-    const peers = new FarSide(this.far.command(pinned(FAR_CORE, [farside, ...argv]), piped));
+    const peers = new FarSide(this.far.command(this.#pinned(FAR_CORE, [farside, ...argv]), piped));
     this.#stack.defer(() => peers.program.stop());
     return peers;
   }
 
-  /** Starts the contestant. */
-  startContestant(name: string, argv: string[], env: Record<string, string>): Program {
-    const program = new Program(
-      name,
-      this.near.command(pinned(NEAR_CORE, argv), { ...piped, env }),
-    );
+  /** Starts the contestant on its core, or something that keeps it company there. */
+  startContestant(
+    name: string,
+    argv: string[],
+    env: Record<string, string> = {},
+    line?: (text: string) => void,
+  ): Program {
+    return this.#start(name, NEAR_CORE, argv, env, line);
+  }
+
+  /** Starts an observer in the contestant's namespace, on the far side's core. */
+  startObserver(name: string, argv: string[], line: (text: string) => void): Program {
+    return this.#start(name, FAR_CORE, argv, { TZ: "UTC" }, line);
+  }
+
+  #start(
+    name: string,
+    core: number,
+    argv: string[],
+    env: Record<string, string>,
+    line?: (text: string) => void,
+  ): Program {
+    const command = this.near.command(this.#pinned(core, argv), { ...piped, env });
+    const program = new Program(name, command, line);
     this.#stack.defer(() => program.stop());
     return program;
+  }
+
+  #pinned(core: number, argv: string[]): string[] {
+    return ["nice", "-n", String(this.nice), "taskset", "--cpu-list", String(core), ...argv];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -198,10 +248,6 @@ export class Lab implements AsyncDisposable {
 }
 
 const piped = { stdin: "null", stdout: "piped", stderr: "piped" } as const;
-
-function pinned(core: number, argv: string[]): string[] {
-  return ["taskset", "--cpu-list", String(core), ...argv];
-}
 
 async function readLines(stream: ReadableStream<Uint8Array>, line: (text: string) => void) {
   let rest = "";

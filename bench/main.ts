@@ -1,24 +1,29 @@
 /**
- * The performance suite: `deno task bench`. Each contestant runs alternately with the others against the same light
- * peers; ratios within a round are the results, absolute times are context. Needs root.
+ * The performance suite: `deno task bench`, `deno task bench --full`. livenessd runs alternately with others against
+ * the same light peers; ratios are the results, absolute times are context. Needs root.
  */
+import Table from "cli-table3";
 import { Command, InvalidArgumentError } from "commander";
-import { type ContestantKey, contestants, type Load, type Programs } from "./contestants.ts";
-import { measure } from "./measure.ts";
-import { output, run } from "../tests/system/netns.ts";
-import { type Rounds, table, verdicts } from "./report.ts";
+import { type ContestantKey, contestants } from "./contestants.ts";
+import { guard } from "./guard.ts";
+import { build, type Given, machine } from "./programs.ts";
+import { type Entry, readResults, type TableData, type Verdict, writeEntry } from "./results.ts";
+import type { Scenario, Suite } from "./scenario.ts";
+import { scenarios } from "./scenarios.ts";
 
-interface Options {
-  sessions: number;
-  interval: number;
-  rounds: number;
-  seconds: number;
-  hold: number;
-  only: ContestantKey[];
+interface Options extends Given {
+  full?: true;
+  scenarios?: Scenario[];
+  only?: ContestantKey[];
+  rounds?: number;
+  seconds?: number;
+  hold?: number;
+  nice: number;
   out: string;
 }
 
 const root = new URL("..", import.meta.url).pathname;
+const baselineFile = `${root}bench/results/baseline.json`;
 const keys = Object.keys(contestants) as ContestantKey[];
 
 function integer(from: number, to: number): (text: string) => number {
@@ -29,120 +34,108 @@ function integer(from: number, to: number): (text: string) => number {
   };
 }
 
-function contestantKeys(text: string): ContestantKey[] {
-  const chosen = text.split(",");
-  const unknown = chosen.filter((name) => !keys.some((key) => key === name));
-  if (unknown.length === 0) return keys.filter((key) => chosen.includes(key));
-  throw new InvalidArgumentError(`Unknown: ${unknown.join(", ")}. There are: ${keys.join(", ")}.`);
+/** Some of `all`, by name, separated by commas. */
+function some<T>(all: readonly T[], nameOf: (item: T) => string): (text: string) => T[] {
+  return (text) => {
+    const chosen = text.split(",");
+    const names = all.map(nameOf);
+    const unknown = chosen.filter((name) => !names.includes(name));
+    if (unknown.length === 0) return all.filter((item) => chosen.includes(nameOf(item)));
+    throw new InvalidArgumentError(
+      `Unknown: ${unknown.join(", ")}. There are: ${names.join(", ")}.`,
+    );
+  };
 }
 
 function readOptions(): Options {
+  const names = scenarios.map(({ name }) => name);
   return new Command("bench")
     .description(
-      "Measures livenessd beside BIRD 2 and the floor, in network namespaces. Needs root.",
+      "Measures livenessd beside BIRD 2, a floor and others, in network namespaces. Needs root.",
     )
-    .option("--sessions <n>", "sessions, each with a route", integer(1, 64_000), 2000)
+    .option("--full", "everything, thoroughly: about an hour")
     .option(
-      "--interval <ms>",
-      "interval of all sessions; the multiplier is 3",
-      integer(10, 3500),
-      300,
+      "--scenarios <names>",
+      `some of ${names.join(",")}`,
+      some(scenarios, ({ name }) => name),
     )
-    .option("--rounds <n>", "rounds in which every contestant runs once", integer(1, 100), 3)
-    .option("--seconds <s>", "length of the steady window", integer(1, 3600), 20)
-    .option("--hold <s>", "length of livenessd's first window, if longer", integer(1, 3600), 60)
-    .option("--only <names>", `some of ${keys.join(",")}`, contestantKeys, keys)
-    .option("--out <file>", "where the results go, as JSON", `${root}bench/results/quick.json`)
+    .option("--only <names>", `some of ${keys.join(",")}`, some(keys, (key) => key))
+    .option("--rounds <n>", "rounds in which every contestant runs once", integer(1, 100))
+    .option("--seconds <s>", "length of a steady window", integer(1, 3600))
+    .option("--hold <s>", "how long 30,000 sessions are kept", integer(1, 86_400))
+    .option(
+      "--nice <n>",
+      "priority of all that is measured, for a machine that others use too",
+      integer(-20, 19),
+      0,
+    )
+    .option("--livenessd <path>", "an executable to measure, instead of compiling these sources")
+    .option(
+      "--reference <path>",
+      "the reference joins: started with LOCAL_ADDRESS PORT PEERS INTERVAL_MS NEXT_HOP DEV",
+    )
+    .option("--frr <folder>", "FRR joins: the folder of its zebra and bfdd")
+    .option("--out <file>", "where the results go, as JSON", `${root}bench/results/latest.json`)
     .helpOption("--help")
     .parse(Deno.args, { from: "user" })
     .opts<Options>();
 }
 
-/** Compiles the C programs and livenessd, finds BIRD. Throws with the remedy when something lacks. */
-async function build(directory: string, only: readonly ContestantKey[]): Promise<Programs> {
-  const needed = ["ip", "taskset", "gcc", "sysctl", ...only.includes("bird") ? ["bird"] : []];
-  const missing = needed.filter((name) => !found(name));
-  if (missing.length > 0) {
-    throw new Error(
-      `not installed: ${missing.join(", ")}; ` +
-        "run: apt-get install iproute2 util-linux procps gcc libc6-dev bird2 (or leave bird out with --only)",
-    );
+/** All who can take part; says who cannot, and why. */
+function present(options: Options): ContestantKey[] {
+  const lacking = (["reference", "frr"] as const).filter((key) => options[key] === undefined);
+  for (const key of lacking) {
+    if (options.only?.includes(key)) throw new Error(`--only ${key} needs --${key} PATH`);
+    console.error(`${contestants[key].name} is left out: --${key} PATH is not given`);
   }
-  for (const name of ["farside", "floor"]) {
-    await run(["gcc", "-O2", "-o", `${directory}/${name}`, `${root}bench/${name}.c`]);
-  }
-  const ours = only.includes("livenessd") || only.includes("plain");
-  if (ours) await run([`${root}scripts/compile`, "--if-needed"]);
-  return {
-    livenessd: `${root}dist/livenessd`,
-    bird: "bird",
-    floor: `${directory}/floor`,
-    farside: `${directory}/farside`,
-  };
-}
-
-function found(command: string): boolean {
-  return (Deno.env.get("PATH") ?? "").split(":").some((folder) => {
-    try {
-      return Deno.statSync(`${folder}/${command}`).isFile;
-    } catch {
-      return false;
-    }
-  });
-}
-
-/** What the figures were measured on and with. */
-async function machine(): Promise<Record<string, string | number>> {
-  const cpu = /^model name\s*: (.*)$/m.exec(await Deno.readTextFile("/proc/cpuinfo"))?.[1];
-  const bird = (await output(["bird", "--version"]).catch(() => null))?.stderr.trim();
-  return {
-    cpu: cpu ?? "unknown",
-    cores: navigator.hardwareConcurrency,
-    kernel: Deno.osRelease(),
-    deno: Deno.version.deno,
-    bird: bird ?? "not installed",
-    commit: (await output(["git", "-C", root, "rev-parse", "--short", "HEAD"])).stdout.trim(),
-  };
+  return (options.only ?? keys).filter((key) => !lacking.some((lack) => lack === key));
 }
 
 async function main(options: Options, directory: string, signal: AbortSignal): Promise<boolean> {
-  const programs = await build(directory, options.only);
-  const load: Load = { sessions: options.sessions, intervalMs: options.interval, detectMult: 3 };
-  const rounds: Rounds = {};
-  for (let round = 0; round < options.rounds; round++) {
-    // Each round begins with another contestant, so that none always runs on the warmest machine.
-    const shift = round % options.only.length;
-    for (const key of [...options.only.slice(shift), ...options.only.slice(0, shift)]) {
-      const long = key === "livenessd" && round === 0;
-      const seconds = long ? Math.max(options.hold, options.seconds) : options.seconds;
-      const result = await measure(contestants[key], load, seconds * 1000, programs, signal);
-      (rounds[key] ??= []).push(result);
-      const up = result.upAfterMs === null
-        ? "not all up"
-        : `up in ${(result.upAfterMs / 1000).toFixed(2)} s`;
-      console.error(
-        `round ${round + 1}/${options.rounds}  ${contestants[key].name}: ` +
-          `${result.cpuMsPerS.toFixed(1)} ms/s over ${seconds} s, ${up}, ${
-            result.rssMb.toFixed(1)
-          } MB`,
-      );
-    }
+  const full = options.full === true;
+  const chosen = options.scenarios ?? scenarios.filter(({ quick }) => quick || full);
+  const among = present(options);
+  const programs = await build(directory, root, among, options);
+  const suite: Suite = {
+    programs,
+    signal,
+    nice: options.nice,
+    full,
+    contestants: among,
+    sources: root,
+    rounds: options.rounds ?? (full ? 5 : 3),
+    windowMs: 1000 * (options.seconds ?? (full ? 20 : 10)),
+    holdMs: 1000 * (options.hold ?? (full ? 600 : 120)),
+    say: (text) => console.error(`  ${text}`),
+  };
+  const baseline = await readResults(baselineFile);
+  const on = await { ...await machine(root, programs), nice: options.nice };
+  let ok = true;
+  for (const scenario of chosen) {
+    console.error(`\n${scenario.title}`);
+    const outcome = await scenario.run(suite);
+    const { title, about, name } = scenario;
+    const entry: Entry = { title, about, date: new Date().toISOString(), machine: on, ...outcome };
+    await writeEntry(options.out, name, entry);
+    const judged = [...outcome.verdicts, ...guard(outcome, baseline[name])];
+    print(outcome.table, judged);
+    ok &&= judged.every((verdict) => verdict.ok);
   }
-  return await conclude(options, load, rounds);
+  console.log(`Results: ${options.out}`);
+  return ok;
 }
 
-async function conclude(options: Options, load: Load, rounds: Rounds): Promise<boolean> {
-  const judged = verdicts(rounds, load);
-  const results = { load, machine: await machine(), rounds, verdicts: judged };
-  await Deno.mkdir(options.out.replace(/[^/]*$/, "") || ".", { recursive: true });
-  await Deno.writeTextFile(options.out, JSON.stringify(results, null, 2) + "\n");
-  console.log(`\n${load.sessions} sessions, ${load.intervalMs} ms × ${load.detectMult}`);
-  console.log(table(rounds));
+function print({ head, rows }: TableData, judged: readonly Verdict[]): void {
+  const out = new Table({
+    head: [...head],
+    colAligns: head.map((_, column) => column === 0 ? "left" : "right"),
+    style: { head: [], border: [], compact: true },
+  });
+  out.push(...rows.map((row) => [...row]));
+  console.log(out.toString());
   for (const { ok, what, found } of judged) {
     console.log(`${ok ? "ok    " : "FAILED"}  ${what}: ${found}`);
   }
-  console.log(`Results: ${options.out}`);
-  return judged.every((verdict) => verdict.ok);
 }
 
 const options = readOptions();
