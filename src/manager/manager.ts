@@ -315,6 +315,7 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
     offset: number,
     length: number,
   ): void {
+    this.loop.refresh();
     const end = this.table.endOf(endpoint);
     if (end === undefined) return void this.strayPackets++;
     const refusal = decode(bytes, offset, length, this.scratch);

@@ -91,13 +91,23 @@ export class Loop {
   /** Asks for a turn at once: timers were armed from outside a turn. */
   wake(): void {
     if (!this.#running || this.#inTurn) return;
-    this.#sleepUntil(this.#options.clock.now());
+    // A turn that is overdue already stays so: how late it comes must be seen.
+    this.#sleepUntil(Math.min(this.#expectedAt, this.#options.clock.now()));
   }
 
   /** A turn now, because datagrams arrived. */
   readonly arrived = (): void => {
-    if (this.#running && !this.#inTurn) this.#turn(this.#options.clock.now());
+    if (!this.#running || this.#inTurn) return;
+    const now = this.#options.clock.now();
+    // After a stall a datagram may come before the timer that is overdue.
+    if (now > this.#expectedAt) this.#noteLag(now - this.#expectedAt, now);
+    this.#turn(now);
   };
+
+  /** Sets {@linkcode now} for what happens between turns; within a turn time stands still. */
+  refresh(): void {
+    if (!this.#inTurn) this.now = this.#options.clock.now();
+  }
 
   /** May a silent session be declared down in this turn? Counts the ones that may. */
   mayJudge(): boolean {
@@ -122,14 +132,18 @@ export class Loop {
     this.#inTurn = true;
     this.turns++;
     this.now = startedAt;
-    this.#mayJudge = transport.drain();
-    this.#judged = 0;
-    this.now = clock.now();
-    wheel.advance(this.now);
-    transport.flush();
-    this.#inTurn = false;
-    this.#weighLoad();
-    if (this.#running) this.#sleep(startedAt);
+    try {
+      this.#mayJudge = transport.drain();
+      this.#judged = 0;
+      this.now = clock.now();
+      wheel.advance(this.now);
+      transport.flush();
+    } finally {
+      // Whatever went wrong with one session, the others need the next turn.
+      this.#inTurn = false;
+      this.#weighLoad();
+      if (this.#running) this.#sleep(startedAt);
+    }
   }
 
   #sleep(startedAt: number): void {

@@ -96,12 +96,23 @@ export class TimerWheel {
    */
   advance(now: number): void {
     const count = this.#collect(now);
-    for (let i = 0; i < count; i++) {
-      const id = this.#due[i]!;
-      if (this.#places[id] !== DUE) continue;
-      this.#places[id] = IDLE;
-      this.#owners[id]!.due(id, now);
+    let i = 0;
+    try {
+      while (i < count) this.#deliver(this.#due[i++]!, now);
+    } finally {
+      // An owner that throws must not take the others' timers along.
+      for (; i < count; i++) this.#postpone(this.#due[i]!);
     }
+  }
+
+  #deliver(id: TimerId, now: number): void {
+    if (this.#places[id] !== DUE) return;
+    this.#places[id] = IDLE;
+    this.#owners[id]!.due(id, now);
+  }
+
+  #postpone(id: TimerId): void {
+    if (this.#places[id] === DUE) this.arm(id, this.#deadlines[id]!);
   }
 
   /**

@@ -44,7 +44,7 @@ export class ReceivePump {
         const [data, from] = await this.connection.receive(this.#buffer);
         failures = 0;
         const peer = addressKey((from as Deno.NetAddr).hostname);
-        if (!this.#closed) this.deliver(peer, this.#view, data.length);
+        if (!this.#closed) this.#handOver(peer, data.length);
       } catch {
         if (this.#closed) break;
         this.failed();
@@ -53,5 +53,14 @@ export class ReceivePump {
       }
     }
     this.#running = false;
+  }
+
+  /** A defect in what handles datagrams is no failure to receive them: it is told as what it is. */
+  #handOver(peer: number, length: number): void {
+    try {
+      this.deliver(peer, this.#view, length);
+    } catch (error) {
+      reportError(error);
+    }
   }
 }

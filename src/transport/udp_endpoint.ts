@@ -146,6 +146,8 @@ export class UdpEndpoint implements Endpoint {
 
   close(): void {
     if (this.#socket === null) return;
+    // The runtime closes it once its receive() has returned; till then it must not hold the address.
+    this.shareAddress(true);
     this.#options.descriptors.delete(this.#socket.fd);
     this.#socket.close();
     this.#socket = null;
@@ -160,20 +162,26 @@ export class UdpEndpoint implements Endpoint {
     const siblings = [...this.#options.siblings()];
     for (const sibling of siblings) sibling.shareAddress(true);
     try {
-      return this.#bindBeside(siblings.length > 0);
+      return this.#bindShared();
     } finally {
       for (const sibling of siblings) sibling.shareAddress(false);
     }
   }
 
-  #bindBeside(reuseAddress: boolean): DatagramSocket {
+  /** Binds beside sockets of ours that share the address for the moment; nobody else's do. */
+  #bindShared(): DatagramSocket {
     const { address: hostname, port, mark, plain, sink, descriptors } = this.#options;
     const from = lowestFreeDescriptor();
-    const connection = Deno.listenDatagram({ transport: "udp", hostname, port, reuseAddress });
+    const connection = Deno.listenDatagram({
+      transport: "udp",
+      hostname,
+      port,
+      reuseAddress: true,
+    });
     try {
       const fd = findUdpDescriptor(hostname, port, from, descriptors);
       if (fd === null) throw new Error("the socket's descriptor was not found");
-      if (reuseAddress) setReuseAddress(fd, false);
+      setReuseAddress(fd, false);
       setMark(fd, mark);
       setIpHeader(fd);
       const received = setBuffers(fd, BUFFER_BYTES);

@@ -76,7 +76,9 @@ export class UdpTransport implements Transport, Parking {
 
   drain(): boolean {
     if (this.#options.plain || this.#open.length <= 1) return this.#drainAll();
-    if (this.#ready.ask() <= 0) return true;
+    const ready = this.#ready.ask();
+    if (ready === 0) return true;
+    if (ready < 0) return this.#drainAll();
     let drained = true;
     for (let i = 0; i < this.#open.length; i++) {
       if (this.#ready.ready(i) && !this.#open[i]!.drain()) drained = false;

@@ -13,7 +13,7 @@ export interface Bound {
 }
 
 export type Order =
-  | { readonly do: "acquire" | "release"; readonly at: Bound }
+  | { readonly do: "acquire" | "release" | "reacquire"; readonly at: Bound }
   /** Sends one datagram of `hex` to each peer, all claimed before the flush. */
   | {
     readonly do: "send";
@@ -100,6 +100,10 @@ class Puppet implements Receiver {
     const { transport } = this;
     switch (order.do) {
       case "acquire":
+        this.held.set(key(order.at), transport.acquire(order.at.dev, order.at.address));
+        return;
+      case "reacquire":
+        transport.release(this.held.get(key(order.at))!);
         this.held.set(key(order.at), transport.acquire(order.at.dev, order.at.address));
         return;
       case "release":

@@ -1,5 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { State } from "../../../src/protocol/packet.ts";
+import { encode, State } from "../../../src/protocol/packet.ts";
 import { Bench, DETECT_US, PEER_DISCR, route, Tally } from "./fixture.ts";
 
 const KEY = { dev: "tun0", src: "10.0.0.1", peer: "10.1.0.1" };
@@ -191,6 +191,19 @@ Deno.test("nobody is condemned while datagrams are still waiting to be read", as
   bench.transport.drained = true;
   await bench.advance(2_000);
   assertEquals(bench.shownSession(route(1)).state, "down");
+});
+
+Deno.test("a packet that is handed over between turns counts from when it came", async () => {
+  const bench = await Bench.up({}, route(1));
+  await bench.advance(1);
+  bench.clock.stall(250_000);
+  const bytes = new DataView(new ArrayBuffer(40));
+  const packet = bench.sent(route(1)).at(-1)!;
+  Object.assign(packet, { state: State.Up, localDiscr: PEER_DISCR });
+  packet.peerDiscr = bench.session(route(1))!.session.localDiscr;
+  encode(packet, bytes, 0);
+  bench.transport.handOver("tun0", "10.0.0.1", "10.1.0.1", bytes);
+  assertEquals(bench.session(route(1))!.session.lastRxUs, bench.clock.now());
 });
 
 Deno.test("packets that waited while the loop was held up count before anybody is judged", async () => {

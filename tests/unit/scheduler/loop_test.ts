@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Loop, STALL_US } from "../../../src/scheduler/loop.ts";
 import { TimerWheel } from "../../../src/scheduler/timer_wheel.ts";
 import { FakeClock, FakeDrained } from "./fakes.ts";
@@ -235,4 +235,68 @@ Deno.test("a turn that comes more than 100 ms late is a stall, noted before anyb
   bench.clock.advance(0);
   assertEquals([bench.stalls, seen], [[STALL_US + 1], [STALL_US + 1]]);
   assertEquals(bench.loop.lastStallAt, bench.clock.now());
+});
+
+Deno.test("a stall is noted also when a datagram starts the turn before the overdue timer does", () => {
+  const bench = new Bench();
+  bench.timer(10_000, () => {});
+  bench.loop.start();
+  bench.clock.advance(0);
+  bench.clock.stall(10_000 + STALL_US + 1);
+  bench.loop.arrived();
+  assertEquals(bench.stalls, [STALL_US + 1]);
+  bench.loop.arrived();
+  assertEquals(bench.stalls.length, 1);
+});
+
+Deno.test("a stall is noted also when somebody asks for a turn before the overdue timer comes", () => {
+  const bench = new Bench();
+  bench.timer(10_000, () => {});
+  bench.loop.start();
+  bench.clock.advance(0);
+  bench.clock.stall(10_000 + STALL_US + 1);
+  bench.loop.wake();
+  bench.clock.advance(0);
+  assertEquals(bench.stalls, [STALL_US + 1]);
+});
+
+Deno.test("between turns the loop's time is refreshed on demand; within one it stands still", () => {
+  const bench = new Bench();
+  bench.loop.start();
+  bench.clock.advance(0);
+  bench.clock.stall(400_000);
+  bench.loop.refresh();
+  assertEquals(bench.loop.now, 1_400_000);
+  let seen = 0;
+  bench.transport.onDrain = () => {
+    bench.clock.stall(1_000);
+    bench.loop.refresh();
+    seen = bench.loop.now;
+  };
+  bench.loop.arrived();
+  assertEquals(seen, 1_400_000);
+});
+
+Deno.test("a defect in one handler costs neither the others nor the turns that follow", () => {
+  const bench = new Bench();
+  const fired: string[] = [];
+  for (const name of ["a", "b", "c"]) {
+    bench.timer(5_000, () => {
+      fired.push(name);
+      if (fired.length === 1) throw new Error("a defect");
+    });
+  }
+  bench.loop.start();
+  bench.clock.advance(0);
+  assertThrows(() => bench.clock.advance(5_000), Error, "a defect");
+  bench.clock.advance(2_000);
+  assertEquals(fired.toSorted(), ["a", "b", "c"]);
+  bench.transport.onDrain = () => {
+    bench.transport.onDrain = () => {};
+    throw new Error("another");
+  };
+  assertThrows(() => bench.loop.arrived(), Error, "another");
+  const { turns } = bench.loop;
+  bench.loop.arrived();
+  assertEquals(bench.loop.turns, turns + 1);
 });
