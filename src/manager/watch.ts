@@ -142,5 +142,5 @@ function describeActor(actor: Actor, what: string): string {
   const { port, pid, command, certain } = actor;
   if (port === 0) return `${what} by the kernel`;
   if (command === null) return `${what} by an unknown process`;
-  return `${what} by ${certain ? "" : "probably "}${command}${pid === null ? "" : ` (pid ${pid})`}`;
+  return `${certain ? "" : "probably "}${what} by ${command}${pid === null ? "" : ` (pid ${pid})`}`;
 }
