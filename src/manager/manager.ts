@@ -194,6 +194,8 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
       () => this.sweep(),
     );
     transport.start(this, this.loop.arrived);
+    // Packets wait for the loop's first turn.
+    transport.wakeOnArrival(false);
   }
 
   /** Learns what a former run left. To be called once, before {@linkcode start} and before any route is wanted. */
@@ -210,6 +212,7 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
     await Promise.all([this.adoption.start(), this.probePath.start()]);
     this.#maintenance.start();
     if (this.#options.reconcileIntervalUs > 0) this.#sweeps.start();
+    this.#options.transport.wakeOnArrival(true);
     this.loop.start();
     await this.probePath.sweep();
   }

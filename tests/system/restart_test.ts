@@ -18,7 +18,7 @@ import {
 import type { Daemon } from "./daemon.ts";
 import { ChildLines, Stream, watchRoutes } from "./traffic.ts";
 
-const INTERVAL_MS = 200;
+const INTERVAL_MS = 300;
 const MULTIPLIER = 5;
 /** What both ends' settings below make of it. */
 const DETECT_MS = INTERVAL_MS * MULTIPLIER;
