@@ -27,13 +27,9 @@ export const garbage: Scenario = {
   quick: false,
   async run(suite) {
     const traced: Collection[] = [];
-    const livenessd = [
-      Deno.execPath(),
-      "run",
-      "-A",
-      "--v8-flags=--trace-gc",
-      `${suite.sources}main.ts`,
-    ];
+    // V8 tells on standard output, which it would buffer before a pipe.
+    const deno = ["stdbuf", "-oL", Deno.execPath(), "run", "-A", "--v8-flags=--trace-gc"];
+    const livenessd = [...deno, `${suite.sources}main.ts`];
     const programs = { ...suite.programs, livenessd };
     const note = (line: string) => {
       const collection = parse(line);
@@ -48,7 +44,7 @@ export const garbage: Scenario = {
     );
     await run.allUp();
     await run.pass(2 * SETTLE_MS);
-    traced.length = 0;
+    if (traced.splice(0).length === 0) throw new Error("V8 told of no collection during the start");
     const heapBefore = (await run.client!.scrape()).sum("livenessd_heap_used_bytes");
     const packets = await pass(run, suite);
     const heapAfter = (await run.client!.scrape()).sum("livenessd_heap_used_bytes");
