@@ -6,16 +6,16 @@
  */
 import type { LivenessConfig, ProbePathConfig, RouteConfig } from "../config/config.ts";
 import type { Kernel, KernelError } from "../kernel/kernel.ts";
-import type { EventDetails, Report } from "../observe/event.ts";
-import { ControlPacket, decode, State, STATE_NAMES } from "../protocol/packet.ts";
-import { type Transition, UNSET } from "../protocol/session.ts";
+import type { Report } from "../observe/event.ts";
+import { ControlPacket, State, STATE_NAMES } from "../protocol/packet.ts";
+import type { Transition } from "../protocol/session.ts";
 import { parseVersion } from "../protocol/version.ts";
 import type { Clock } from "../scheduler/clock.ts";
 import { Loop, type Observer } from "../scheduler/loop.ts";
 import { Periodic } from "../scheduler/periodic.ts";
 import type { Random } from "../scheduler/random.ts";
 import { TimerWheel } from "../scheduler/timer_wheel.ts";
-import type { Endpoint, Receiver, Transport } from "../transport/transport.ts";
+import type { Endpoint, Transport } from "../transport/transport.ts";
 import { Adoption } from "./adoption.ts";
 import { worthReporting } from "./backoff.ts";
 import type { FormerRoute, FormerSession } from "./former_run.ts";
@@ -28,6 +28,7 @@ import type {
   RouteKeyParts,
   SessionKeyParts,
 } from "./manager_api.ts";
+import { PacketReceiver } from "./packet_receiver.ts";
 import { ProbePath } from "./probe_path.ts";
 import { Reconciler } from "./reconciler.ts";
 import { invalid, notFound, registrationRefusal, routeText } from "./registration.ts";
@@ -37,8 +38,9 @@ import { type SessionContext, type SessionEntry, type TransitionCause } from "./
 import { sessionKey, SessionTable } from "./session_table.ts";
 import type { RouteOrigin, RouteSnapshot, SessionSnapshot } from "./snapshot.ts";
 import { StateKeeper, type StateStore } from "./state_keeper.ts";
-import { KernelWatch } from "./watch.ts";
 import { routeSnapshot, sessionSnapshot, wallTime } from "./snapshots.ts";
+import { transitionDetails } from "./transition_details.ts";
+import { KernelWatch } from "./watch.ts";
 
 export interface ManagerOptions {
   readonly mode: "active" | "passive";
@@ -65,10 +67,8 @@ export interface ManagerOptions {
 
 /** How often addresses and interfaces are looked at, and closed endpoints tried again. */
 const MAINTAIN_US = 1_000_000;
-/** One packet in this many is timed for `handle_rx_duration_seconds` (a power of two). */
-const RX_SAMPLE = 64;
 
-export class Manager implements ManagerApi, Receiver, SessionContext {
+export class Manager implements ManagerApi, SessionContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly wheel: TimerWheel;
@@ -85,13 +85,11 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
   readonly detectLateness: HistogramSink;
   /** Registrations refused since the start. */
   refused = 0;
-  /** Datagrams for an endpoint whose last session is gone. */
-  strayPackets = 0;
 
   readonly #options: ManagerOptions;
   readonly #report: Report;
   readonly #states = noSessions();
-  #rxCount = 0;
+  readonly #receiver: PacketReceiver;
   #stopping = false;
   #ended = false;
   readonly #maintenance: Periodic;
@@ -193,7 +191,13 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
       Math.max(1, options.reconcileIntervalUs),
       () => this.sweep(),
     );
-    transport.start(this, this.loop.arrived);
+    this.#receiver = new PacketReceiver({
+      clock,
+      loop,
+      table: this.table,
+      endpointChanged: (endpoint) => this.#endpointChanged(endpoint),
+    });
+    transport.start(this.#receiver, loop.arrived);
     // Packets wait for the loop's first turn.
     transport.wakeOnArrival(false);
   }
@@ -298,7 +302,7 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
   }
 
   counts(): ManagerCounts {
-    let unknownPeerPackets = this.strayPackets;
+    let unknownPeerPackets = this.#receiver.strayPackets;
     for (const end of this.table.ends()) unknownPeerPackets += end.counters.unknownPeer;
     return {
       sessions: { ...this.#states },
@@ -309,42 +313,7 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
     };
   }
 
-  // ── What the transport delivers ───────────────────────────────────────────────────────────────────
-
-  datagram(
-    endpoint: Endpoint,
-    peer: number,
-    bytes: DataView,
-    offset: number,
-    length: number,
-  ): void {
-    this.loop.refresh();
-    const end = this.table.endOf(endpoint);
-    if (end === undefined) return void this.strayPackets++;
-    const refusal = decode(bytes, offset, length, this.scratch);
-    if (refusal !== null) return void end.counters.rxInvalid[refusal]++;
-    const entry = end.sessions.get(peer);
-    if (entry === undefined) return void end.counters.unknownPeer++;
-    const { peerDiscr } = this.scratch;
-    if (peerDiscr !== 0 && peerDiscr !== entry.session.localDiscr) {
-      end.counters.foreignDiscriminator++;
-    }
-    if ((++this.#rxCount & (RX_SAMPLE - 1)) !== 0) {
-      return entry.receive(this.scratch, this.loop.now);
-    }
-    const startedAt = this.clock.now();
-    entry.receive(this.scratch, this.loop.now);
-    end.handleRx.observe((this.clock.now() - startedAt) / 1e6);
-  }
-
-  sendFailed(endpoint: Endpoint, peer: number, reason: string): void {
-    const entry = this.table.endOf(endpoint)?.sessions.get(peer);
-    if (entry === undefined) return;
-    entry.sendErrors++;
-    entry.sendError = reason;
-  }
-
-  endpointChanged(endpoint: Endpoint): void {
+  #endpointChanged(endpoint: Endpoint): void {
     const end = this.table.endOf(endpoint);
     if (end === undefined) return;
     const details = { session: { dev: end.dev, src: end.address, peer: "" } };
@@ -367,7 +336,7 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
     end.counters.countTransition(STATE_NAMES[from], STATE_NAMES[to], cause);
     if (from === State.Up) entry.flaps++;
     if (to === State.Up) entry.wasUp = true;
-    this.#report("session_state", this.#transitionDetails(entry, transition));
+    this.#report("session_state", transitionDetails(entry, transition, this.loop));
     entry.advertise(this.loop.now);
     if (to === State.Up && !entry.recordHolds) this.keeper.changed();
     if (to === State.Up || to === State.AdminDown) this.adoption.decided(entry);
@@ -381,44 +350,6 @@ export class Manager implements ManagerApi, Receiver, SessionContext {
     const { end } = entry;
     if (!end.endpoint.open || end.endpoint.pointToPoint) return;
     this.probePath.open(sessionKey(entry), entry.peer, entry.via, end.dev);
-  }
-
-  #transitionDetails(entry: SessionEntry, { from, to, reason }: Transition): EventDetails {
-    const after = this.#takeConvergence(entry, from, to);
-    const message = reason === "timeout" ? this.#stallMessage(entry) : null;
-    return {
-      session: entry.subject,
-      from: STATE_NAMES[from],
-      to: STATE_NAMES[to],
-      ...(reason === "none" ? {} : { reason }),
-      ...(after === null ? {} : { after_us: after }),
-      ...(message === null ? {} : { message }),
-    };
-  }
-
-  /**
-   * Measures how long the way to Up, or the failure until its detection, has taken, in µs. A mark that
-   * has been read is cleared, so that the next one starts with the next first sign.
-   */
-  #takeConvergence({ session, end }: SessionEntry, from: State, to: State): number | null {
-    const startedAt = to === State.Up
-      ? session.convUpStartUs
-      : from === State.Up
-      ? session.convDownStartUs
-      : UNSET;
-    if (to === State.Up) session.convUpStartUs = UNSET;
-    if (to <= State.Down) session.convDownStartUs = session.convUpStartUs = UNSET;
-    if (startedAt === UNSET) return null;
-    const took = Math.max(0, this.loop.now - startedAt);
-    (to === State.Up ? end.convergenceToUp : end.convergenceToDown).observe(took / 1e6);
-    return took;
-  }
-
-  /** A timeout that follows a stall of our own may be our fault; the operator should know. */
-  #stallMessage(entry: SessionEntry): string | null {
-    const { loop } = this;
-    if (loop.now - loop.lastStallAt > entry.session.detectTimeUs) return null;
-    return `this daemon was held up for ${Math.round(loop.lastStallUs / 1e3)} ms before`;
   }
 
   #sessionFor({ dev, src, probe, via }: RouteConfig): SessionEntry {

@@ -97,9 +97,9 @@ Deno.test("a datagram at an endpoint that nobody uses any more is counted", asyn
   const bench = await Bench.up({}, route(1));
   const endpoint = [...bench.transport.endpoints()][0]!;
   await bench.manager.withdraw(route(1));
-  bench.manager.datagram(endpoint, 1, new DataView(new ArrayBuffer(40)), 0, 40);
-  bench.manager.endpointChanged(endpoint);
-  bench.manager.sendFailed(endpoint, 1, "connection refused");
+  bench.transport.receiver.datagram(endpoint, 1, new DataView(new ArrayBuffer(40)), 0, 40);
+  bench.transport.receiver.endpointChanged(endpoint);
+  bench.transport.receiver.sendFailed(endpoint, 1, "connection refused");
   assertEquals(bench.manager.counts().unknownPeerPackets, 1);
 });
 

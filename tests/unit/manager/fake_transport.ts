@@ -147,6 +147,11 @@ export class FakeTransport implements Transport {
     this.#receiver!.endpointChanged(endpoint);
   }
 
+  /** Where the manager takes what arrives. */
+  get receiver(): Receiver {
+    return this.#receiver!;
+  }
+
   sendFailed(dev: string, address: string, peer: string, reason: string): void {
     this.#receiver!.sendFailed(this.open.get(`${dev} ${address}`)!, addressKey(peer), reason);
   }
