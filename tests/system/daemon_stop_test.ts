@@ -58,7 +58,11 @@ Deno.test("what a killed daemon left is adopted by the next and gone at its end"
   );
   assertEquals([await hasRoute(hosts, a), (await routes(a)).length], [true, 1]);
   assertEquals(await probePath(a), { rules: 1, routes: 1 });
-  assertEquals((await peer.json("sessions"))[0].state, "up");
+  await eventually(
+    "the peer to hear of it",
+    SLACK_MS,
+    async () => (await peer.json("sessions"))[0].state === "up",
+  );
   assertEquals(await next.stop(), 0);
   assertEquals([await routes(a), await probePath(a)], [[], { rules: 0, routes: 0 }]);
 });

@@ -15,7 +15,7 @@ const mult = Number(multiplier);
 
 const [ADMIN_DOWN, DOWN, INIT, UP] = [0, 1, 2, 3];
 const NAMES = ["admin_down", "down", "init", "up"];
-const local = crypto.getRandomValues(new Uint32Array(1))[0]! | 1;
+const local = (crypto.getRandomValues(new Uint32Array(1))[0]! | 1) >>> 0;
 
 let state = DOWN;
 let remote = 0;
