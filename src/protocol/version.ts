@@ -50,7 +50,7 @@ export function versionBytes(version: ClientVersion): [number, number, number, n
  *
  * @example
  * ```ts
- * import { formatVersion, parseVersion } from "./src/protocol/version.ts";
+ * import { formatVersion, parseVersion } from "./version.ts";
  *
  * if (formatVersion(parseVersion("1.2.3-RC.1")) !== "1.2.3-rc") throw new Error();
  * ```
