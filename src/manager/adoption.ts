@@ -9,7 +9,7 @@
  * start. With I the longer of the intervals at which the two ends send while Up, in the worst case
  *
  * ```text
- *   1.25 I     we listen first (see SessionEntry.listen)
+ *   2.35 I     we listen first (see SessionEntry.listen)
  *   detect     the peer still takes our former self for alive, and our Down for a stale one
  *   4 × 1.1 I  both are Down; the first packet, its answer, and one loss on each way
  *   1 s        delays of five datagrams, and of hosts that are busy with starting

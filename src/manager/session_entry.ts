@@ -22,7 +22,7 @@ const POSTPONE_US = 1_000;
 /** The first packet leaves within this time, spread at random so that registrations make no burst. */
 const FIRST_TX_SPREAD_US = 100_000;
 /** How long a resumed session listens, in intervals of its peer. */
-const LISTEN_INTERVALS = 1.25;
+const LISTEN_INTERVALS = 2.35;
 /** A session that stays Down has its probe route renewed from the third unanswered probe on. */
 const RENEW_PROBE_FACTOR = 4;
 /** One transmission in this many has its lateness observed (a power of two). */
@@ -104,8 +104,9 @@ export class SessionEntry implements TimerOwner {
 
   /**
    * Goes on where a former run's session was cut off. A peer that has not noticed still says Up and names us:
-   * its next packet takes us straight to Up, and our first word is Up. So we listen for as long as it may
-   * take to come: an interval of the peer with its jitter (10 %) and as much again for the path's.
+   * its next packet takes us straight to Up, and our first word is Up. Any other first word would take it
+   * down, and so we listen until two of its packets must have come, with their jitter of 10 % and some for
+   * the path's: one may get lost, as often happens to the first after the host has refused another.
    */
   resume({ interval_us, passive }: FormerSession, ended: boolean): void {
     const { session } = this;

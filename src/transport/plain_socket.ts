@@ -86,15 +86,18 @@ export class PlainSocket implements DatagramSocket {
     this.connection.close();
   }
 
-  async #sendOne(packet: Uint8Array, peer: number): Promise<void> {
+  async #sendOne(packet: Uint8Array, peer: number, isSecond = false): Promise<void> {
     const to = { transport: "udp", hostname: addressText(peer), port: this.port } as const;
     try {
       await this.connection.send(packet, to);
       this.counters.txDatagrams++;
     } catch (error) {
+      const refused = error instanceof Deno.errors.ConnectionRefused;
       this.counters.writeErrors++;
-      if (error instanceof Deno.errors.ConnectionRefused) this.counters.connectionRefused++;
+      if (refused) this.counters.connectionRefused++;
       this.sink.sendFailed(peer, error instanceof Error ? error.message : String(error));
+      // A refusal is an earlier packet's, reported late: this one was not tried at all.
+      if (refused && !isSecond) await this.#sendOne(packet, peer, true);
     }
   }
 }

@@ -7,7 +7,8 @@
  * ```text
  *   TX(d)     clamp(max(d's tx_min, p's rx_min), floor, ceiling); TX = the longer of TX(d) and TX(p)
  *   detect(d) d's detect_mult × clamp(max(p's tx_min, d's rx_min), floor, ceiling); detect = the longer
- *   wait      1.1 × max(backoff_max, TX): the longest jittered wait of a session that is Down
+ *   wait      max(1.1 × max(backoff_max, TX), 2.35 × TX): the longest jittered wait of a session that is Down,
+ *             or how long one listens that was restarted
  * ```
  *
  * 1. What an end still believes from before dissolves. An end that is Up or Init without reason (the other
@@ -21,7 +22,7 @@
  * 4. Five datagrams' delay, with the turns of the loops that handle them; and where an address had been
  *    lost, the daemon looks for it every second: 5 × delay + maintain.
  *
- *   path = 1.1 × max(backoff_max, TX) + 2 × detect + 4.4 × TX + 5 × delay + maintain
+ *   path = wait + 2 × detect + 4.4 × TX + 5 × delay + maintain
  *
  * Then the route: the kernel's answer; after a kernel that failed, the longest wait between two tries
  * (10 s); after another process took the route away, the reconcile interval and the sweep itself.
@@ -31,7 +32,7 @@
  *
  * ```text
  *   I      interval at which p sends to d while Up
- *   grace  1.25 × I + detect(d) + 4.4 × max(TX(d), I) + 1 s, and one minute at most
+ *   grace  2.35 × I + detect(d) + 4.4 × max(TX(d), I) + 1 s, and one minute at most
  * ```
  */
 import type { LivenessConfig } from "../../src/config/config.ts";
@@ -47,6 +48,8 @@ export const MAINTAIN_US = 1_000_000;
 export const ADOPTION_RETRY_US = 1_000_000;
 /** Jitter of the interval between two packets. */
 const JITTER = 1.1;
+/** Intervals of its peer that a restarted daemon listens for. */
+const LISTEN = 2.35;
 /** One datagram's delay with the turn that handles it, and the referee's own grid, µs. */
 const DELAY_US = 200_000;
 
@@ -75,7 +78,7 @@ export function graceUs(d: LivenessConfig, p: LivenessConfig): number {
   const detect = detectTimeUs(d, p);
   const interval = detect / d.detectMult;
   const handshake = 4.4 * Math.max(txIntervalUs(d, p), interval);
-  return Math.min(60_000_000, 1.25 * interval + detect + handshake + 1_000_000);
+  return Math.min(60_000_000, LISTEN * interval + detect + handshake + 1_000_000);
 }
 
 /** See the head of this file. */
@@ -84,7 +87,7 @@ export function recoveryBounds(machine: Machine, peer: Machine): RecoveryBounds 
   const p = peer.config.liveness;
   const tx = Math.max(txIntervalUs(d, p), txIntervalUs(p, d));
   const detect = Math.max(detectTimeUs(d, p), detectTimeUs(p, d));
-  const wait = JITTER * Math.max(d.backoffMaxUs, p.backoffMaxUs, tx);
+  const wait = Math.max(JITTER * Math.max(d.backoffMaxUs, p.backoffMaxUs, tx), LISTEN * tx);
   const interval = machine.config.kernel.reconcileIntervalUs;
   return {
     path: wait + 2 * detect + 4 * JITTER * tx + 5 * DELAY_US + MAINTAIN_US,

@@ -6,7 +6,7 @@ import { MachineState } from "../../simulation/state.ts";
 import { Bench, type BenchOptions, PROTOCOL, route } from "./fixture.ts";
 
 const INTERVAL = 300_000;
-const LISTEN = 1.25 * INTERVAL;
+const LISTEN = 2.35 * INTERVAL;
 /** The bench draws the middle of the spread of first packets. */
 const SPREAD = 50_000;
 const GRACE = LISTEN + 3 * INTERVAL + 4.4 * INTERVAL + 1_000_000;
@@ -73,7 +73,7 @@ Deno.test("a peer that still says Up takes the session straight to Up, and our f
   assertEquals(bench.holds(config), false, "from then on it follows its session");
 });
 
-Deno.test("a silent peer is listened to for 1.25 of its intervals, and then spoken to", async () => {
+Deno.test("a silent peer is listened to for 2.35 of its intervals, and then spoken to", async () => {
   const config = route(1);
   const slow = left([config]);
   const bench = await restarted({ state: slow }, [], [config]);
