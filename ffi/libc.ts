@@ -17,10 +17,12 @@ const SYMBOLS = {
   recvmmsg: {
     parameters: ["i32", "buffer", "u32", "i32", "pointer"], // int fd, struct mmsghdr *, unsigned, int flags, struct timespec *
     result: "i32",
+    optional: true,
   },
   sendmmsg: {
     parameters: ["i32", "buffer", "u32", "i32"], // int fd, struct mmsghdr *, unsigned, int flags
     result: "i32",
+    optional: true,
   },
   poll: {
     parameters: ["buffer", "u64", "i32"], // struct pollfd *, nfds_t, int timeout
@@ -43,7 +45,12 @@ const SYMBOLS = {
 
 type Symbols = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 
-export interface Libc extends Symbols {
+/** Without both of them packets move one by one, through the runtime. */
+type Batched = { readonly [K in "recvmmsg" | "sendmmsg"]: NonNullable<Symbols[K]> };
+
+export interface Libc extends Omit<Symbols, keyof Batched>, Batched {
+  /** Whether this C library has `recvmmsg` and `sendmmsg`; if not, they must not be called. */
+  readonly batches: boolean;
   /**
    * The calling thread's errno. Right only when read at once after the call, with no allocation in
    * between: the runtime makes system calls of its own.
@@ -66,5 +73,12 @@ function open(): Libc {
   const packages = { debian: "libc6", fedora: "glibc", alpine: "musl" };
   const { symbols } = openLibrary("libc.so.6", SYMBOLS, packages);
   const location = new Deno.UnsafePointerView(symbols.__errno_location()!);
-  return { ...symbols, errno: () => location.getInt32() };
+  const { recvmmsg, sendmmsg } = symbols;
+  return {
+    ...symbols,
+    recvmmsg: recvmmsg!,
+    sendmmsg: sendmmsg!,
+    batches: Boolean(recvmmsg && sendmmsg),
+    errno: () => location.getInt32(),
+  };
 }

@@ -22,6 +22,7 @@ import type { Clock } from "../scheduler/clock.ts";
 import type { Random } from "../scheduler/random.ts";
 import type { Transport } from "../transport/transport.ts";
 import type { FailureSources } from "./failures.ts";
+import { registerConfigured } from "../sources/config_source.ts";
 import { metricsSource } from "./metrics_adapter.ts";
 import { statusSource } from "./status_adapter.ts";
 import { VERSION } from "./version.ts";
@@ -121,7 +122,7 @@ export class Daemon {
     this.#announce();
     // Not before it is certain that this is the only daemon.
     this.manager.recall();
-    for (const route of routes) this.manager.register(route, "config");
+    registerConfigured(routes, this.manager);
     await this.manager.start();
     this.#started = true;
   }

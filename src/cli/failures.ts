@@ -71,6 +71,16 @@ export function failureCounts(sources: FailureSources): FailureCount[] {
       "messages of the kernel that were no use",
     ],
     ["kernel_overruns", kernel.counters.overruns, "times that the kernel's messages were lost"],
+    [
+      "kernel_notifications_lost",
+      kernel.counters.changeOverruns,
+      "times that the kernel told of changes faster than could be read; its table was read again",
+    ],
+    [
+      "routes_removed_externally",
+      sum((end) => end.counters.externalRemovals),
+      "installed routes that other processes removed or replaced",
+    ],
     ["log_lines_lost", sources.logLinesLost(), "log lines that nobody read in time"],
     [
       "internal_errors",

@@ -29,6 +29,7 @@ export function metricsSource(
     txLateness: manager.txLateness,
     detectLateness: manager.detectLateness,
     takeLagMax: () => lag.takeMax(),
+    externalChanges: () => manager.watch.byCommand,
     *extra() {
       for (const { name, meaning, count } of failureCounts(failures)) {
         yield { name, help: `${meaning}.`, value: count };
@@ -51,7 +52,7 @@ function endpointMetrics(end: LocalEnd): EndpointMetrics {
     writeErrors: endpoint.counters.writeErrors,
     // Each session has one TX timer, and one detect timer once the peer was heard: counted, not scanned.
     serviceQueueLen: down + 2 * (init + up),
-    eventsDropped: {},
+    eventsDropped: { max_events: counters.eventsPostponed },
   };
 }
 

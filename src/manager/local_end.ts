@@ -40,6 +40,8 @@ export class EndCounters {
   unknownPeer = 0;
   /** Packets of a known peer that name a discriminator which is not ours. */
   foreignDiscriminator = 0;
+  /** Silent sessions judged a turn later because of `max_events`. */
+  eventsPostponed = 0;
   reconcileReinstalls = 0;
   reconcileFailures = 0;
 

@@ -234,6 +234,7 @@ export class SessionEntry implements TimerOwner {
     if (now < session.detectDeadlineUs) {
       context.wheel.arm(this.#detectTimer, session.detectDeadlineUs);
     } else if (!context.loop.mayJudge()) {
+      if (context.loop.overBudget) this.end.counters.eventsPostponed++;
       context.wheel.arm(this.#detectTimer, now + POSTPONE_US);
     } else {
       const lateUs = context.clock.now() - session.detectDeadlineUs;

@@ -14,6 +14,9 @@ export interface SessionTableOptions {
   readonly histogram: (kind: HistogramKind) => HistogramSink;
 }
 
+/** Discriminators of ended sessions that are remembered. */
+const RETIRED = 16_384;
+
 /**
  * All sessions, by our end and the peer. An end's socket is opened with its first session and closed with
  * its last; the end itself stays, with what was counted.
@@ -25,6 +28,8 @@ export class SessionTable {
   readonly #former = new Map<string, FormerSession>();
   readonly #formerDiscriminators = new Set<number>();
   #formerEnded = false;
+  /** Discriminators of sessions that ended in this run, by session key. */
+  readonly #retired = new Map<string, number>();
   #size = 0;
 
   constructor(options: SessionTableOptions) {
@@ -78,7 +83,8 @@ export class SessionTable {
     const end = this.#acquireEnd(key.dev, key.src);
     const { clock, random } = context;
     const former = this.#takeFormer(key);
-    const discriminator = former?.discriminator ?? this.#freshDiscriminator(random);
+    const discriminator = former?.discriminator ?? this.#retired.get(formerKey(key)) ??
+      this.#freshDiscriminator(random);
     const session = new Session(parameters, discriminator, clock.now());
     const entry = new SessionEntry(end, key.peer, addressKey(key.peer), via, session, context);
     if (former !== undefined) entry.resume(former, this.#formerEnded);
@@ -91,6 +97,7 @@ export class SessionTable {
   remove(entry: SessionEntry): void {
     const { end } = entry;
     entry.stop();
+    this.#retire(entry);
     end.sessions.delete(entry.peerKey);
     this.#size--;
     if (end.sessions.size > 0) return;
@@ -103,6 +110,19 @@ export class SessionTable {
     const former = this.#former.get(formerKey(key));
     if (former !== undefined) this.#former.delete(formerKey(key));
     return former;
+  }
+
+  /**
+   * The reference never forgets what we called ourselves: a session registered anew under another name
+   * would be ignored for ever. So names are kept, the last ones at least.
+   */
+  #retire(entry: SessionEntry): void {
+    const key = sessionKey(entry);
+    this.#retired.delete(key);
+    this.#retired.set(key, entry.session.localDiscr);
+    if (this.#retired.size <= RETIRED) return;
+    const oldest = this.#retired.keys().next().value;
+    if (oldest !== undefined) this.#retired.delete(oldest);
   }
 
   #freshDiscriminator(random: Random): number {

@@ -251,7 +251,22 @@ function* ownFamilies(source: MetricsSource): Iterable<Family> {
     single(`livenessd_${name}_total`, "counter", help, value);
   yield counter("kernel_requests", "Requests to the kernel's routing table.", kernel.requests);
   yield counter("kernel_dumps", "Listings of the kernel's routes.", kernel.dumps);
+  yield externalChanges(source);
   for (const { name, help, value } of source.extra()) yield counter(name, help, value);
+}
+
+function externalChanges(source: MetricsSource): Family {
+  const name = "livenessd_route_external_changes_total";
+  return {
+    name,
+    help: "Routes of ours that another process removed or replaced, by its command name.",
+    type: "counter",
+    rows: () =>
+      [...source.externalChanges()].map(([command, { count }]) => ({
+        labels: { command },
+        value: count,
+      })),
+  };
 }
 
 function lateness(what: string, help: string, data: HistogramData): Family {

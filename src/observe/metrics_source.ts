@@ -87,6 +87,8 @@ export interface MetricsSource {
   readonly detectLateness: HistogramData;
   /** Maximum loop lag since the last call, in seconds. */
   takeLagMax(): number;
+  /** Removals and replacements of our routes by other processes, by command name. */
+  externalChanges(): ReadonlyMap<string, Count>;
   /** Counters without labels, failures of every kind among them: `livenessd_NAME_total`, NAME in snake_case. */
   extra(): Iterable<{ readonly name: string; readonly help: string; readonly value: number }>;
 }

@@ -61,6 +61,8 @@ export class Loop {
   lastStallUs = 0;
   /** Expired sessions that had to wait for a later turn because of the bound. */
   eventsPostponed = 0;
+  /** The bound was reached in this turn. */
+  overBudget = false;
 
   readonly #options: LoopOptions;
   #running = false;
@@ -114,6 +116,7 @@ export class Loop {
     if (!this.#mayJudge) return false;
     if (this.#judged >= this.#options.maxEvents) {
       this.eventsPostponed++;
+      this.overBudget = true;
       return false;
     }
     this.#judged++;
@@ -135,6 +138,7 @@ export class Loop {
     try {
       this.#mayJudge = transport.drain();
       this.#judged = 0;
+      this.overBudget = false;
       this.now = clock.now();
       wheel.advance(this.now);
       transport.flush();

@@ -1,3 +1,4 @@
+import { libc } from "../../ffi/libc.ts";
 import { ReadySet } from "../../ffi/datagram_batch.ts";
 import type { ParkEnd, Parking } from "./parking.ts";
 import type { Endpoint, Receiver, Transport } from "./transport.ts";
@@ -11,7 +12,7 @@ export interface UdpTransportOptions {
   readonly port: number;
   /** Firewall mark of the probes: a rule sends them to the table of probe routes. */
   readonly mark: number;
-  /** Use the runtime's receive() and send() alone. */
+  /** Use the runtime's receive() and send() alone, also where the C library could do better. */
   readonly plain: boolean;
 }
 
@@ -33,8 +34,9 @@ export class UdpTransport implements Transport, Parking {
   #waking = true;
 
   constructor(options: UdpTransportOptions) {
-    this.#options = options;
-    this.mode = options.plain ? "receive/send" : "recvmmsg/sendmmsg";
+    const plain = options.plain || !libc().batches;
+    this.#options = { ...options, plain };
+    this.mode = plain ? "receive/send" : "recvmmsg/sendmmsg";
   }
 
   start(receiver: Receiver, wake: () => void): void {

@@ -126,6 +126,7 @@ function metricsOf(world: Partial<World>, peerMetrics = false): Metrics {
     txLateness: latenessOf(0.004),
     detectLateness: latenessOf(0.02, 0.03),
     takeLagMax: () => lag.takeMax(),
+    externalChanges: () => new Map([["systemd-network", { count: 3 }]]),
     extra: () => [{ name: "log_lines_lost", help: "lines lost", value: 13 }],
   };
   return new Metrics({
