@@ -214,6 +214,8 @@ Deno.test("counters and gauges carry the numbers that were counted", async () =>
   }
   assertEquals(valueOf(families, "livenessd_build_info", { version: "1.2.3", deno: "2.9.6" }), 1);
   assertEquals(valueOf(families, "livenessd_log_lines_lost_total"), 13);
+  const by = { command: "systemd-network" };
+  assertEquals(valueOf(families, "livenessd_route_external_changes_total", by), 3);
   assertEquals(valueOf(families, "livenessd_tx_lateness_seconds_bucket", { le: "0.005" }), 1);
   assertEquals(valueOf(families, "livenessd_detect_lateness_seconds_bucket", { le: "0.025" }), 1);
   assertEquals(valueOf(families, "livenessd_detect_lateness_seconds_count"), 2);
