@@ -44,7 +44,8 @@ enum {
   TURN_US = 200,    /* rest between two turns of the loop */
   SLOT_US = 200,    /* one slot of the transmission wheel */
   SLOTS = 20480,    /* the wheel spans 4 s, the longest interval */
-  NONE = -1
+  NONE = -1,
+  POLL = 0x20, FINAL = 0x10 /* flags, RFC 5880 §4.1 */
 };
 
 enum state { ADMIN_DOWN, DOWN, INIT, UP };
@@ -152,6 +153,60 @@ static struct in_addr address_of(int index) {
   return (struct in_addr){htonl(host)};
 }
 
+static struct {
+  struct mmsghdr messages[BATCH];
+  struct iovec vectors[BATCH];
+  uint8_t packets[BATCH][PACKET_BYTES];
+  char controls[BATCH][CMSG_SPACE(sizeof(struct in_pktinfo))];
+  int count;
+} outgoing;
+
+static void prepare_outgoing(void) {
+  for (int i = 0; i < BATCH; i++) {
+    outgoing.vectors[i] = (struct iovec){outgoing.packets[i], options.length};
+    outgoing.messages[i].msg_hdr = (struct msghdr){
+      .msg_name = &options.dst, .msg_namelen = sizeof options.dst,
+      .msg_iov = &outgoing.vectors[i], .msg_iovlen = 1,
+      .msg_control = outgoing.controls[i], .msg_controllen = sizeof outgoing.controls[i]};
+    struct cmsghdr *control = CMSG_FIRSTHDR(&outgoing.messages[i].msg_hdr);
+    control->cmsg_level = IPPROTO_IP;
+    control->cmsg_type = IP_PKTINFO;
+    control->cmsg_len = CMSG_LEN(sizeof(struct in_pktinfo));
+  }
+}
+
+static void flush(void) {
+  int sent = 0;
+  while (sent < outgoing.count) {
+    int n = sendmmsg(socket_fd, outgoing.messages + sent, outgoing.count - sent, 0);
+    if (n > 0) tx_packets += n;
+    sent += n > 0 ? n : 1; /* the first one was refused: a lost packet, as on a real link */
+  }
+  outgoing.count = 0;
+}
+
+static void put32(uint8_t *at, uint32_t value) {
+  value = htonl(value);
+  memcpy(at, &value, 4);
+}
+
+static void send_packet(int index, int flags) {
+  const struct peer *p = &peers[index];
+  uint8_t *packet = outgoing.packets[outgoing.count];
+  memset(packet, 0, PACKET_BYTES);
+  packet[0] = 1 << 5;
+  packet[1] = p->state << 6 | flags;
+  packet[2] = MULTIPLIER;
+  packet[3] = options.length;
+  put32(packet + 4, index + 1);
+  memcpy(packet + 8, &p->remote_discriminator, 4);
+  put32(packet + 12, options.interval_ms * 1000);
+  put32(packet + 16, options.interval_ms * 1000);
+  struct in_pktinfo info = {.ipi_spec_dst = address_of(index)};
+  memcpy(CMSG_DATA(CMSG_FIRSTHDR(&outgoing.messages[outgoing.count].msg_hdr)), &info, sizeof info);
+  if (++outgoing.count == BATCH) flush();
+}
+
 static void take(int index, const uint8_t *packet, int64_t at, int64_t arrival) {
   struct peer *p = &peers[index];
   uint32_t theirs, ours;
@@ -163,6 +218,8 @@ static void take(int index, const uint8_t *packet, int64_t at, int64_t arrival) 
   p->last_rx = at;
   measure_gap(p, arrival);
   advance(p, p->remote_state, ours != 0);
+  /* Who changes its intervals keeps the old ones until its poll is answered. */
+  if ((packet[1] & POLL) && (!silent || is_talkative(p))) send_packet(index, FINAL);
 }
 
 /* Reads the destination address and the kernel's time of arrival (wall clock, µs). */
@@ -204,67 +261,13 @@ static void receive_all(void) {
   } while (received == BATCH);
 }
 
-static struct {
-  struct mmsghdr messages[BATCH];
-  struct iovec vectors[BATCH];
-  uint8_t packets[BATCH][PACKET_BYTES];
-  char controls[BATCH][CMSG_SPACE(sizeof(struct in_pktinfo))];
-  int count;
-} outgoing;
-
-static void prepare_outgoing(void) {
-  for (int i = 0; i < BATCH; i++) {
-    outgoing.vectors[i] = (struct iovec){outgoing.packets[i], options.length};
-    outgoing.messages[i].msg_hdr = (struct msghdr){
-      .msg_name = &options.dst, .msg_namelen = sizeof options.dst,
-      .msg_iov = &outgoing.vectors[i], .msg_iovlen = 1,
-      .msg_control = outgoing.controls[i], .msg_controllen = sizeof outgoing.controls[i]};
-    struct cmsghdr *control = CMSG_FIRSTHDR(&outgoing.messages[i].msg_hdr);
-    control->cmsg_level = IPPROTO_IP;
-    control->cmsg_type = IP_PKTINFO;
-    control->cmsg_len = CMSG_LEN(sizeof(struct in_pktinfo));
-  }
-}
-
-static void flush(void) {
-  int sent = 0;
-  while (sent < outgoing.count) {
-    int n = sendmmsg(socket_fd, outgoing.messages + sent, outgoing.count - sent, 0);
-    if (n > 0) tx_packets += n;
-    sent += n > 0 ? n : 1; /* the first one was refused: a lost packet, as on a real link */
-  }
-  outgoing.count = 0;
-}
-
-static void put32(uint8_t *at, uint32_t value) {
-  value = htonl(value);
-  memcpy(at, &value, 4);
-}
-
-static void send_packet(int index) {
-  const struct peer *p = &peers[index];
-  uint8_t *packet = outgoing.packets[outgoing.count];
-  memset(packet, 0, PACKET_BYTES);
-  packet[0] = 1 << 5;
-  packet[1] = p->state << 6;
-  packet[2] = MULTIPLIER;
-  packet[3] = options.length;
-  put32(packet + 4, index + 1);
-  memcpy(packet + 8, &p->remote_discriminator, 4);
-  put32(packet + 12, options.interval_ms * 1000);
-  put32(packet + 16, options.interval_ms * 1000);
-  struct in_pktinfo info = {.ipi_spec_dst = address_of(index)};
-  memcpy(CMSG_DATA(CMSG_FIRSTHDR(&outgoing.messages[outgoing.count].msg_hdr)), &info, sizeof info);
-  if (++outgoing.count == BATCH) flush();
-}
-
 static void serve(int index, int64_t at) {
   struct peer *p = &peers[index];
   if (p->state != DOWN && at - p->last_rx > detect_time()) {
     enter(p, DOWN);
     p->remote_discriminator = 0;
   }
-  if (!silent || is_talkative(p)) send_packet(index);
+  if (!silent || is_talkative(p)) send_packet(index, 0);
   schedule(index, at + jittered_interval());
 }
 
