@@ -48,9 +48,8 @@ export class Client implements Disposable {
   }
 
   /** The answer to a GET. Throws when it is no success. */
-  async get(path: string, signal?: AbortSignal): Promise<Response> {
-    const init = { client: this.#http, ...(signal === undefined ? {} : { signal }) };
-    const response = await fetch(`http://127.0.0.1${path}`, init);
+  async get(path: string): Promise<Response> {
+    const response = await fetch(`http://127.0.0.1${path}`, { client: this.#http });
     if (!response.ok) throw new Error(`GET ${path}: ${response.status} ${await response.text()}`);
     return response;
   }

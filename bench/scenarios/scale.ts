@@ -1,5 +1,5 @@
 /** 30,000 sessions: kept for long, cheap for each, and not disturbed by those who ask. */
-import type { Client } from "../client.ts";
+import { Client } from "../client.ts";
 import { contestants, controlSocket } from "../contestants.ts";
 import { Run, type Window } from "../measure.ts";
 import type { Outcome, Verdict } from "../results.ts";
@@ -70,7 +70,7 @@ async function askAll(run: Run, suite: Suite): Promise<Asked[]> {
     ["/metrics", () => client.scrape()],
     // On the far side's core: an operator's shell does not run on the daemon's alone.
     ["sessions --json", () => runToEnd(command)],
-    ["an event stream", () => follow(client)],
+    ["an event stream", () => follow(socket)],
   ];
   const asked: Asked[] = [];
   for (const [what, request] of requests) {
@@ -104,15 +104,13 @@ async function runToEnd(argv: readonly string[]): Promise<void> {
   if (code !== 0) throw new Error(`${argv.join(" ")}: exit status ${code}`);
 }
 
-/** Reads the history of all sessions and what happens then, for a while. */
-async function follow(client: Client): Promise<void> {
-  const signal = AbortSignal.timeout(STREAM_MS / REQUESTS);
-  try {
-    const response = await client.get("/v1/events?follow=true&since=0", signal);
-    for await (const _ of response.body!);
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  }
+/** Reads the history of all sessions and what happens then, for a while, on a connection of its own. */
+async function follow(socket: string): Promise<void> {
+  using client = new Client(socket);
+  const reader = (await client.get("/v1/events?follow=true&since=0")).body!.getReader();
+  const end = setTimeout(() => reader.cancel().catch(() => {}), STREAM_MS / REQUESTS);
+  while (!(await reader.read()).done);
+  clearTimeout(end);
 }
 
 function conclude(
