@@ -19,13 +19,16 @@ export class Listing {
   readonly #indexes = new Map<string, number>();
 
   constructor(routes: Iterable<KernelRoute>, private readonly kernel: Pick<Kernel, "ifindex">) {
-    for (const route of routes) {
-      if (route.metric !== 0) continue;
-      const identity = routeIdentity(route);
-      const others = this.#interfaces.get(identity);
-      const all = others === undefined ? route.ifindex : [others, route.ifindex].flat();
-      this.#interfaces.set(identity, all);
-    }
+    for (const route of routes) this.add(route);
+  }
+
+  /** Takes one more route of the kernel's in. */
+  add(route: KernelRoute): void {
+    if (route.metric !== 0) return;
+    const identity = routeIdentity(route);
+    const others = this.#interfaces.get(identity);
+    const all = others === undefined ? route.ifindex : [others, route.ifindex].flat();
+    this.#interfaces.set(identity, all);
   }
 
   has({ identity, config: { dev } }: Sought): boolean {

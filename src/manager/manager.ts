@@ -14,6 +14,7 @@ import type { Clock } from "../scheduler/clock.ts";
 import { Loop, type Observer } from "../scheduler/loop.ts";
 import { Periodic } from "../scheduler/periodic.ts";
 import type { Random } from "../scheduler/random.ts";
+import { Slices } from "../scheduler/slices.ts";
 import { TimerWheel } from "../scheduler/timer_wheel.ts";
 import type { Endpoint, Transport } from "../transport/transport.ts";
 import { Adoption } from "./adoption.ts";
@@ -130,6 +131,7 @@ export class Manager implements ManagerApi, SessionContext {
       loop: this.loop,
     });
     const { wheel, loop, book } = this;
+    const slices = new Slices({ clock, wheel, loop });
     this.keeper = new StateKeeper({
       ...options,
       store: options.state,
@@ -149,6 +151,7 @@ export class Manager implements ManagerApi, SessionContext {
     });
     this.probePath = new ProbePath({
       ...probePath,
+      slices,
       kernel,
       protocol,
       failed: (what, error, times) => {
@@ -158,6 +161,7 @@ export class Manager implements ManagerApi, SessionContext {
       },
     });
     this.reconciler = new Reconciler({
+      slices,
       kernel,
       clock,
       protocol,

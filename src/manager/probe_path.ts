@@ -11,10 +11,12 @@
  * local addresses through one interface share the route, which therefore names no source.
  */
 import type { Kernel, KernelError, KernelResult, MarkRule } from "../kernel/kernel.ts";
-import { type Route, routeIdentity } from "../kernel/route.ts";
+import { type KernelRoute, type Route, routeIdentity } from "../kernel/route.ts";
+import type { Slices } from "../scheduler/slices.ts";
 
 export interface ProbePathOptions {
   readonly kernel: Kernel;
+  readonly slices: Slices;
   readonly table: number;
   readonly mark: number;
   readonly rulePriority: number;
@@ -36,6 +38,9 @@ export class ProbePath {
   readonly #metrics = new Map<string, number>();
   /** Refusals in a row, by what was refused. */
   readonly #refusals = new Map<string, number>();
+  /** What the sweep under way must not remove; a session that begins meanwhile adds to it. */
+  #wanted = new Set<string>();
+  #sweeping = false;
   /** Told to stop: a sweep that is under way must not bring back what is being removed. */
   #stopped = false;
 
@@ -60,6 +65,7 @@ export class ProbePath {
       route = { table, dst: `${peer}/32`, via, src: null, dev, protocol, metric };
       this.#routes.set(key, route);
     }
+    if (this.#sweeping) this.#wanted.add(probeIdentity(route));
     this.#make(route);
   }
 
@@ -74,22 +80,45 @@ export class ProbePath {
 
   /** Mends our table: what vanished comes back, what nobody uses (a killed run's routes) goes. */
   async sweep(): Promise<void> {
+    if (this.#sweeping) return;
+    this.#sweeping = true;
+    try {
+      await this.#sweep();
+    } finally {
+      this.#sweeping = false;
+    }
+  }
+
+  async #sweep(): Promise<void> {
     const { kernel, table, protocol } = this.#options;
     const listed = await kernel.list({ table, protocol });
     if (this.#stopped) return;
     this.#note("the list of probe routes", listed);
     if (!listed.ok) return;
-    const present = new Set(listed.routes.map(probeIdentity));
-    const wanted = new Set([...this.#routes.values()].map(probeIdentity));
-    for (const route of this.#routes.values()) {
-      if (!present.has(probeIdentity(route))) this.#make(route);
-    }
-    for (const route of listed.routes) {
-      if (wanted.has(probeIdentity(route)) || route.via === null) continue;
-      const { dst, via, src, metric } = route;
-      kernel.delete({ table, dst, via, src, dev: null, protocol, metric });
-    }
-    await this.#addRule();
+    await this.#mend(listed.routes);
+    if (!this.#stopped) await this.#addRule();
+  }
+
+  async #mend(listed: readonly KernelRoute[]): Promise<void> {
+    const { slices } = this.#options;
+    const present = new Set<string>();
+    const wanted = this.#wanted = new Set<string>();
+    await slices.run(listed, (route) => present.add(probeIdentity(route)));
+    await slices.run(this.#routes.values(), (route) => {
+      const identity = probeIdentity(route);
+      wanted.add(identity);
+      if (!present.has(identity) && !this.#stopped) this.#make(route);
+    });
+    await slices.run(listed, (route) => {
+      if (!wanted.has(probeIdentity(route))) this.#removeUnused(route);
+    });
+    this.#wanted = new Set();
+  }
+
+  #removeUnused({ dst, via, src, metric }: KernelRoute): void {
+    if (this.#stopped || via === null) return;
+    const { kernel, table, protocol } = this.#options;
+    kernel.delete({ table, dst, via, src, dev: null, protocol, metric });
   }
 
   /** Removes every probe route and the rule. */

@@ -6,6 +6,7 @@
 import type { Kernel, KernelError } from "../kernel/kernel.ts";
 import type { KernelRoute } from "../kernel/route.ts";
 import type { Clock } from "../scheduler/clock.ts";
+import type { Slices } from "../scheduler/slices.ts";
 import { Listing } from "./listing.ts";
 import type { RouteEntry } from "./route_entry.ts";
 
@@ -28,21 +29,22 @@ export function difference(
   present: Listing,
   listedAt: number,
 ): Change[] {
-  const changes: Change[] = [];
-  for (const entry of wanted) {
-    if (entry.excluded || entry.unsettled || entry.changedAt >= listedAt) continue;
-    const isPresent = present.has(entry);
-    if (entry.desired && !isPresent) changes.push({ kind: "reinstall", entry });
-    if (!entry.desired && isPresent && !entry.config.noUninstall) {
-      changes.push({ kind: "remove", entry });
-    }
-  }
-  return changes;
+  return Array.from(wanted, (entry) => changeFor(entry, present, listedAt))
+    .filter((change) => change !== null);
+}
+
+/** The comparison for one route; `null` when nothing is to be done. */
+function changeFor(entry: RouteEntry, present: Listing, listedAt: number): Change | null {
+  if (entry.excluded || entry.unsettled || entry.changedAt >= listedAt) return null;
+  const isPresent = present.has(entry);
+  if (entry.desired) return isPresent ? null : { kind: "reinstall", entry };
+  return isPresent && !entry.config.noUninstall ? { kind: "remove", entry } : null;
 }
 
 export interface ReconcilerOptions {
   readonly kernel: Kernel;
   readonly clock: Clock;
+  readonly slices: Slices;
   /** Route protocol number that is ours. */
   readonly protocol: number;
   /** No sweep begins before it is known what a former run left. */
@@ -72,29 +74,43 @@ export class Reconciler {
   async sweep(): Promise<void> {
     if (this.#sweeping) return;
     this.#sweeping = true;
+    try {
+      await this.#sweep();
+    } finally {
+      this.#sweeping = false;
+    }
+  }
+
+  async #sweep(): Promise<void> {
     const { kernel, clock, protocol, ready } = this.options;
     await ready;
     const startedAt = clock.now();
     const listed = await kernel.list({ protocol });
-    if (listed.ok) this.#mend(listed.routes, startedAt);
+    if (listed.ok) await this.#mend(listed.routes, startedAt);
     else this.#fail(listed.error);
     this.sweeps++;
     this.lastRun = clock.wall();
     this.lastTookUs = clock.now() - startedAt;
-    this.#sweeping = false;
   }
 
-  #mend(routes: readonly KernelRoute[], listedAt: number): void {
+  /** Each route is judged when its slice comes: what happened to it since the listing counts. */
+  async #mend(routes: readonly KernelRoute[], listedAt: number): Promise<void> {
     this.lastError = null;
-    const { kernel, wanted } = this.options;
-    const present = new Listing(routes, kernel);
-    for (const change of difference(wanted(), present, listedAt)) {
-      if (change.kind === "reinstall" && !this.options.linkPresent(change.entry)) {
-        this.skippedNoLink++;
-        change.entry.vanished();
-      } else {
-        this.options.apply(change);
-      }
+    const { kernel, wanted, slices } = this.options;
+    const present = new Listing([], kernel);
+    await slices.run(routes, (route) => present.add(route));
+    await slices.run(wanted(), (entry) => {
+      const change = changeFor(entry, present, listedAt);
+      if (change !== null) this.#apply(change);
+    });
+  }
+
+  #apply(change: Change): void {
+    if (change.kind === "reinstall" && !this.options.linkPresent(change.entry)) {
+      this.skippedNoLink++;
+      change.entry.vanished();
+    } else {
+      this.options.apply(change);
     }
   }
 
