@@ -68,7 +68,7 @@ async function runUntilSignal(
     systemClock,
     transport,
     () => kernel.pending === 0 && daemon.idle,
-    () => kernel.counters.requests + daemon.events.lastSeq,
+    () => kernel.counters.requests + daemon.events.lastSeq + daemon.manager.loop.stirred,
   );
   const daemon: Daemon = new Daemon(config, {
     clock,

@@ -56,6 +56,8 @@ export class Loop {
   now: number;
   mode: LoopMode = "wakeup";
   turns = 0;
+  /** Grows when a turn leaves something to the runtime that nothing else tells of: a promise settled. */
+  stirred = 0;
   /** When the last stall ended, and how long it was, µs. */
   lastStallAt = -Infinity;
   lastStallUs = 0;

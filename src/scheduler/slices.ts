@@ -39,6 +39,7 @@ export class Slices {
       const timer = wheel.add(owner);
       const end = (settle: () => void) => {
         wheel.remove(timer);
+        loop.stirred++;
         settle();
       };
       owner.due(timer, clock.now());
