@@ -1,7 +1,7 @@
 /**
  * Reconciliation: what the kernel holds is compared with what it should hold, and the difference mended.
  *
- * {@linkcode difference} is the one comparison; whoever looks at the kernel's table calls it.
+ * {@linkcode changeFor} is the one comparison; a sweep calls it for each wanted route in turn.
  */
 import type { Kernel, KernelError } from "../kernel/kernel.ts";
 import type { KernelRoute } from "../kernel/route.ts";
