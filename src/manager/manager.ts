@@ -36,7 +36,7 @@ import { invalid, notFound, registrationRefusal, routeText } from "./registratio
 import { RouteBook } from "./route_book.ts";
 import type { RouteEntry } from "./route_entry.ts";
 import { type SessionContext, type SessionEntry, type TransitionCause } from "./session_entry.ts";
-import { sessionKey, SessionTable } from "./session_table.ts";
+import { SessionTable } from "./session_table.ts";
 import type { RouteOrigin, RouteSnapshot, SessionSnapshot } from "./snapshot.ts";
 import { StateKeeper, type StateStore } from "./state_keeper.ts";
 import { routeSnapshot, sessionSnapshot, wallTime } from "./snapshots.ts";
@@ -152,6 +152,7 @@ export class Manager implements ManagerApi, SessionContext {
     this.probePath = new ProbePath({
       ...probePath,
       slices,
+      clock,
       kernel,
       protocol,
       failed: (what, error, times) => {
@@ -353,7 +354,8 @@ export class Manager implements ManagerApi, SessionContext {
   unanswered(entry: SessionEntry): void {
     const { end } = entry;
     if (!end.endpoint.open || end.endpoint.pointToPoint) return;
-    this.probePath.open(sessionKey(entry), entry.peer, entry.via, end.dev);
+    if (entry.way === null) entry.way = this.probePath.take(entry.peer, entry.via, end.dev);
+    else this.probePath.renew(entry.way);
   }
 
   #sessionFor({ dev, src, probe, via }: RouteConfig): SessionEntry {
@@ -391,21 +393,15 @@ export class Manager implements ManagerApi, SessionContext {
     this.#options.transport.flush();
     this.adoption.decided(entry);
     this.table.remove(entry);
-    this.#closeProbePath(entry);
+    if (entry.way !== null) this.probePath.giveBack(entry.way);
     this.#report("session_removed", { session: entry.subject });
-  }
-
-  /** Sessions of several local addresses through one interface share the way: it stays for the others. */
-  #closeProbePath(entry: SessionEntry): void {
-    this.probePath.close(sessionKey(entry));
-    const other = this.table.findOnDevice(entry.end.dev, entry.peer);
-    if (other !== undefined) this.unanswered(other);
   }
 
   /** The endpoint can send again: renew what went with the link, and try the peers at once. */
   #revive(end: LocalEnd): void {
     for (const entry of end.sessions.values()) {
-      this.unanswered(entry);
+      if (entry.way === null) this.unanswered(entry);
+      else this.probePath.restore(entry.way);
       entry.retryNow(this.clock.now());
       for (const route of entry.routes) route.reinstall("endpoint");
     }

@@ -15,6 +15,7 @@ import type { Random } from "../scheduler/random.ts";
 import type { TimerId, TimerOwner, TimerWheel } from "../scheduler/timer_wheel.ts";
 import type { FormerSession } from "./former_run.ts";
 import type { Counter, HistogramSink, LocalEnd } from "./local_end.ts";
+import type { ProbeWay } from "./probe_path.ts";
 import type { RouteEntry } from "./route_entry.ts";
 
 /** How long a silent session waits when it may not be judged in this turn. */
@@ -69,6 +70,8 @@ export class SessionEntry implements TimerOwner {
   wasUp = false;
   /** An operator took it down; excluded destinations do so as well, but are counted by their routes. */
   operatorDown = false;
+  /** The route that its probes take; `null` on a point-to-point link, and as long as there was no interface. */
+  way: ProbeWay | null = null;
 
   /** When it was registered, µs. */
   startedUs = 0;

@@ -158,6 +158,6 @@ function endKey(dev: string, address: string): string {
 }
 
 /** What names a session, as one string. */
-export function sessionKey(entry: SessionEntry): string {
+function sessionKey(entry: SessionEntry): string {
   return `${entry.end.dev} ${entry.end.address} ${entry.peer}`;
 }

@@ -110,7 +110,7 @@ Deno.test("a withdrawn route on Ethernet proves itself alive by the probe path a
     async () => (await routes(a, "table 44880")).length === 1,
   );
   const [probe] = await routes(a, "table 44880");
-  assertEquals([probe.dst, probe.gateway, probe.dev], [b.address, b.link, "link0"]);
+  assertEquals([probe.dst, probe.gateway, probe.dev], ["default", b.link, "link0"]);
   assert((await a.namespace.ip("rule")).includes("fwmark 0xaf50 lookup 44880"));
   // No route of any kind leads to the peer, and none is installed while it is silent.
   await assertNoRouteTo(hosts, b.address);

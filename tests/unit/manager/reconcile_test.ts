@@ -321,5 +321,5 @@ Deno.test("our probe routes are no business of the sweep for routes", async () =
   assertEquals(bench.kernel.routes({ table: PROBE_TABLE, protocol: PROTOCOL }).length, 1);
   await bench.manager.reconciler.sweep();
   await bench.settle();
-  assertEquals(bench.probeRoutes(), ["10.1.0.1/32"]);
+  assertEquals(bench.probeRoutes(), ["0.0.0.0/0"]);
 });
