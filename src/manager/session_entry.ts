@@ -2,8 +2,9 @@
  * A session at work: the pure state machine with its two timers, its peer and the routes that use it.
  *
  * A received packet moves the detect deadline by writing a number in the session. The detect timer is
- * not moved with it: when it fires it looks at the number and goes back to sleep if it is early. So a
- * packet costs no timer operation, unless the deadline came nearer because the peer's interval shrank.
+ * moved with it only when it would fire before the next packet can be there, or when the deadline came
+ * nearer because the peer's interval shrank: few packets cost a timer operation, and nothing wakes up
+ * to find that it is early. If it does, it looks at the number and goes back to sleep.
  */
 import type { EventSession } from "../observe/event.ts";
 import { type ControlPacket, encode, PACKET_BYTES, State } from "../protocol/packet.ts";
@@ -26,6 +27,8 @@ const FIRST_TX_SPREAD_US = 100_000;
 const LISTEN_INTERVALS = 2.35;
 /** A session that stays Down has its probe route renewed from the third unanswered probe on. */
 const RENEW_PROBE_FACTOR = 4;
+/** The detect timer follows its deadline when it is less than this many intervals away. */
+const MOVE_INTERVALS = 1.25;
 /** One transmission in this many has its lateness observed (a power of two). */
 const TX_SAMPLE = 16;
 
@@ -228,7 +231,7 @@ export class SessionEntry implements TimerOwner {
     this.transmit(now);
     if (session.state === State.AdminDown) return;
     const interval = jittered(session.computeNextTx(), context.random.fraction());
-    context.wheel.arm(this.#txTimer, now + interval);
+    context.wheel.armIn(this.#txTimer, interval);
   }
 
   #detectDue(now: number): void {
@@ -250,10 +253,14 @@ export class SessionEntry implements TimerOwner {
 
   #watch(now: number): void {
     const { wheel } = this.context;
+    const { session } = this;
     if (!wheel.isArmed(this.#detectTimer)) {
-      wheel.arm(this.#detectTimer, this.session.armDetect(now));
-    } else if (this.session.detectDeadlineUs < wheel.deadline(this.#detectTimer)) {
-      wheel.arm(this.#detectTimer, this.session.detectDeadlineUs);
+      wheel.arm(this.#detectTimer, session.armDetect(now));
+      return;
+    }
+    const leftUs = wheel.deadline(this.#detectTimer) - now;
+    if (leftUs < MOVE_INTERVALS * session.rxIntervalUs || leftUs > session.detectTimeUs) {
+      wheel.armIn(this.#detectTimer, session.detectDeadlineUs - now);
     }
   }
 

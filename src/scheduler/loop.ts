@@ -52,8 +52,6 @@ const BUSY_RATE = 1_000;
 const QUIET_RATE = 500;
 
 export class Loop {
-  /** The time of this turn, µs: what handlers use instead of asking the clock for each packet. */
-  now: number;
   mode: LoopMode = "wakeup";
   turns = 0;
   /** Grows when a turn leaves something to the runtime that nothing else tells of: a promise settled. */
@@ -77,8 +75,13 @@ export class Loop {
 
   constructor(options: LoopOptions) {
     this.#options = options;
-    this.now = options.clock.now();
+    this.refresh();
     this.#windowStart = this.now;
+  }
+
+  /** The time of this turn, µs: what handlers use instead of asking the clock for each packet. */
+  get now(): number {
+    return this.#options.wheel.now;
   }
 
   start(): void {
@@ -110,7 +113,7 @@ export class Loop {
 
   /** Sets {@linkcode now} for what happens between turns; within a turn time stands still. */
   refresh(): void {
-    if (!this.#inTurn) this.now = this.#options.clock.now();
+    if (!this.#inTurn) this.#options.wheel.now = this.#options.clock.now();
   }
 
   /** May a silent session be declared down in this turn? Counts the ones that may. */
@@ -136,13 +139,12 @@ export class Loop {
     const { clock, transport, wheel } = this.#options;
     this.#inTurn = true;
     this.turns++;
-    this.now = startedAt;
+    wheel.now = startedAt;
     try {
       this.#mayJudge = transport.drain();
       this.#judged = 0;
       this.overBudget = false;
-      this.now = clock.now();
-      wheel.advance(this.now);
+      wheel.advance(clock.now());
       transport.flush();
     } finally {
       // Whatever went wrong with one session, the others need the next turn.

@@ -6,9 +6,16 @@ import type { Random } from "./random.ts";
  */
 export class SystemRandom implements Random {
   readonly #word = new Uint32Array(1);
+  #state = this.discriminator() | 0;
 
+  /** Marsaglia's xorshift: `Math.random()` would leave a heap number behind for each packet sent. */
   fraction(): number {
-    return Math.random();
+    let state = this.#state;
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    this.#state = state;
+    return (state >>> 0) / 0x1_0000_0000;
   }
 
   discriminator(): number {

@@ -25,6 +25,8 @@ const IDLE = -1;
 const DUE = -2;
 
 export class TimerWheel {
+  /** The present, µs: what {@linkcode armIn} counts from. Whoever drives the wheel keeps it. */
+  now: number;
   #owners: (TimerOwner | null)[] = [];
   #free: TimerId[] = [];
   #deadlines = new Float64Array(64);
@@ -41,6 +43,7 @@ export class TimerWheel {
   #armed = 0;
 
   constructor(now: number) {
+    this.now = now;
     this.#cursor = slotOf(now);
   }
 
@@ -66,10 +69,17 @@ export class TimerWheel {
 
   /** Arms the timer for `deadline` (µs), moving it if it was armed. A deadline in the past is due at once. */
   arm(id: TimerId, deadline: number): void {
-    this.cancel(id);
     this.#deadlines[id] = deadline;
-    this.#link(id, Math.max(slotOf(deadline), this.#cursor) & SLOT_MASK);
-    this.#armed++;
+    this.#place(id);
+  }
+
+  /**
+   * Arms the timer for `delayUs` (whole µs) from {@linkcode now}. A delay is a small integer where a
+   * deadline is a heap number for each call: what is armed for every packet is armed this way.
+   */
+  armIn(id: TimerId, delayUs: number): void {
+    this.#deadlines[id] = this.now + delayUs;
+    this.#place(id);
   }
 
   cancel(id: TimerId): void {
@@ -95,6 +105,7 @@ export class TimerWheel {
    * {@linkcode TimerOwner.due} to other timers counts: one cancelled or moved there does not fire.
    */
   advance(now: number): void {
+    this.now = now;
     const count = this.#collect(now);
     let i = 0;
     try {
@@ -176,6 +187,13 @@ export class TimerWheel {
       slot += 32 - (place & 31);
     }
     return end;
+  }
+
+  /** Puts the timer where its deadline belongs, from wherever it was. */
+  #place(id: TimerId): void {
+    this.cancel(id);
+    this.#link(id, Math.max(slotOf(this.#deadlines[id]!), this.#cursor) & SLOT_MASK);
+    this.#armed++;
   }
 
   #link(id: TimerId, place: number): void {

@@ -49,6 +49,22 @@ Deno.test("a session ends with its last route and not before; then the peer is t
   assertEquals(bench.transport.sent.length, before, "nothing is sent for a session that ended");
 });
 
+Deno.test("a peer that talks wakes nobody but by its packets: its detect timer moves before it is due", async () => {
+  const bench = await Bench.up({ reconcileIntervalUs: 0 }, route(1));
+  const { loop } = bench.manager;
+  const [turns, sent] = [loop.turns, bench.transport.sent.length];
+  for (let i = 0; i < 100; i++) {
+    await bench.advance(130_000);
+    bench.hear(route(1), State.Up);
+    await bench.advance(170_000);
+  }
+  const maintenance = 30;
+  const own = loop.turns - turns - (bench.transport.sent.length - sent) - 100 - maintenance;
+  assertEquals(own <= 1, true, `${own} turns for nothing`);
+  assertEquals(bench.transport.sent.length - sent >= 99, true);
+  assertEquals(bench.shownSession(route(1)).state, "up");
+});
+
 Deno.test("a socket is closed with the last of its sessions and not before", async () => {
   const bench = await Bench.up({}, route(1), route(2));
   await bench.manager.withdraw(route(1));

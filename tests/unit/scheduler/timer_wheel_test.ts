@@ -22,6 +22,19 @@ Deno.test("a timer fires at its deadline and not a microsecond before", () => {
   assertEquals(wheel.armed, 0);
 });
 
+Deno.test("a delay counts from the present that the wheel was told, a deadline in it is moved", () => {
+  const wheel = new TimerWheel(5_000);
+  const timer = wheel.add(new Recorder());
+  wheel.armIn(timer, 2_500);
+  assertEquals(wheel.deadline(timer), 7_500);
+  wheel.advance(7_000);
+  wheel.armIn(timer, 2_500);
+  assertEquals([wheel.deadline(timer), wheel.armed], [9_500, 1]);
+  wheel.now = 8_000;
+  wheel.armIn(timer, 500);
+  assertEquals([wheel.deadline(timer), wheel.armed], [8_500, 1]);
+});
+
 Deno.test("a timer further away than the wheel's span waits for its own turn", () => {
   const wheel = new TimerWheel(0);
   const owner = new Recorder();
