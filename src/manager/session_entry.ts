@@ -9,7 +9,7 @@
 import type { EventSession } from "../observe/event.ts";
 import { type ControlPacket, encode, PACKET_BYTES, State } from "../protocol/packet.ts";
 import { type Session, type Transition, UNSET } from "../protocol/session.ts";
-import { jittered } from "../protocol/timing.ts";
+import { jittered, LEAST_SPACING } from "../protocol/timing.ts";
 import type { Clock } from "../scheduler/clock.ts";
 import type { Loop } from "../scheduler/loop.ts";
 import type { Random } from "../scheduler/random.ts";
@@ -175,6 +175,13 @@ export class SessionEntry implements TimerOwner {
     else this.#detectDue(now);
   }
 
+  /** Saves an idle host a wake-up of its own for the next packet, if it may leave now. */
+  dueSoon(timer: TimerId, now: number): void {
+    const { state, txIntervalUs } = this.session;
+    if (timer !== this.#txTimer || state !== State.Up) return;
+    if (now - this.lastTxUs >= LEAST_SPACING * txIntervalUs) this.#transmitDue(now);
+  }
+
   /** Makes the state known as soon as pacing allows: the pending transmission is pulled forward. */
   advertise(now: number): void {
     const { wheel } = this.context;
@@ -223,7 +230,8 @@ export class SessionEntry implements TimerOwner {
   #transmitDue(now: number): void {
     const { session, context } = this;
     if ((this.txPackets & (TX_SAMPLE - 1)) === 0) {
-      context.txLateness.observe((now - context.wheel.deadline(this.#txTimer)) / 1e6);
+      const lateUs = now - context.wheel.deadline(this.#txTimer);
+      context.txLateness.observe(Math.max(0, lateUs) / 1e6);
     }
     if (session.state === State.Down && session.backoffFactor >= RENEW_PROBE_FACTOR) {
       context.unanswered(this);

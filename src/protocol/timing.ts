@@ -19,11 +19,14 @@ export function backedOff(intervalUs: number, factor: number, bounds: Bounds): n
   return Math.min(intervalUs * factor, bounds.backoffMaxUs);
 }
 
+/** The shortest time between two periodic packets, in intervals. See {@linkcode jittered}. */
+export const LEAST_SPACING = 0.92;
+
 /**
  * Applies jitter, so that sessions do not march in step (RFC 5880 §6.8.7 asks for 0–25 % reduction; the
  * reference spreads by ±10 %). `fraction` is uniform in [0, 1). Ours is ±8 %: between a packet that left a
  * little late and the next one that is prompt there is still 90 % of the interval.
  */
 export function jittered(intervalUs: number, fraction: number): number {
-  return Math.round(intervalUs * (0.92 + 0.16 * fraction));
+  return Math.round(intervalUs * (LEAST_SPACING + 2 * (1 - LEAST_SPACING) * fraction));
 }

@@ -6,7 +6,7 @@
  * long as the transport says that more may be waiting, nobody is judged at all.
  *
  * What starts a turn depends on the load. With little traffic each arriving datagram does (`wakeup` mode:
- * lowest latency, no cost while idle). With much traffic a tick does (`tick` mode: packets wait for each
+ * lowest latency, no cost while idle), and what is due soon anyway may go along. With much traffic a tick does (`tick` mode: packets wait for each
  * other a few milliseconds and are moved in batches). Thresholds far apart keep the modes from alternating.
  */
 import type { Clock } from "./clock.ts";
@@ -45,6 +45,8 @@ export const STALL_US = 100_000;
 const TICK_US = 5_000;
 /** Two turns in wake-up mode are at least this far apart when only timers ask for them. */
 const TIMER_GAP_US = 1_000;
+/** How far ahead a turn in wake-up mode looks for what may be done early. */
+const SOON_US = 160_000;
 const WINDOW_US = 250_000;
 /** Datagrams per second above which ticking costs less than waking for each. */
 const BUSY_RATE = 1_000;
@@ -145,6 +147,7 @@ export class Loop {
       this.#judged = 0;
       this.overBudget = false;
       wheel.advance(clock.now());
+      if (this.mode === "wakeup") wheel.offer(SOON_US);
       transport.flush();
     } finally {
       // Whatever went wrong with one session, the others need the next turn.

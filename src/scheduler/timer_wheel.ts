@@ -13,12 +13,16 @@ export type TimerId = number;
 /** Whoever owns a timer is told when it is due. By then the timer is idle and may be armed again. */
 export interface TimerOwner {
   due(timer: TimerId, now: number): void;
+  /** The timer is due soon, and everybody is awake now: what may be done early can be. */
+  dueSoon?(timer: TimerId, now: number): void;
 }
 
 const SLOT_US = 1_000;
 const SLOTS = 4_096;
 const SLOT_MASK = SLOTS - 1;
 const NONE = -1;
+/** How many timers are offered early in one go. */
+const OFFERS = 8;
 
 /** Where a timer is: idle, collected as due but not yet delivered, or the number of its slot. */
 const IDLE = -1;
@@ -116,6 +120,15 @@ export class TimerWheel {
     }
   }
 
+  /** Offers the next few timers that are due within `us` from {@linkcode now} to their owners. */
+  offer(us: number): void {
+    const count = this.#upcoming(this.now + us);
+    for (let i = 0; i < count; i++) {
+      const id = this.#due[i]!;
+      this.#owners[id]?.dueSoon?.(id, this.now);
+    }
+  }
+
   #deliver(id: TimerId, now: number): void {
     if (this.#places[id] !== DUE) return;
     this.#places[id] = IDLE;
@@ -165,6 +178,24 @@ export class TimerWheel {
     }
     // The present slot may still hold timers that are due later within it.
     this.#cursor = Math.max(this.#cursor, nowSlot);
+    return count;
+  }
+
+  /** Copies the next few timers that are due by `until` into #due, and leaves them where they are. */
+  #upcoming(until: number): number {
+    const end = Math.min(slotOf(until), this.#cursor + SLOTS - 1) + 1;
+    let count = 0;
+    for (
+      let slot = this.#nextOccupied(this.#cursor, end);
+      slot < end;
+      slot = this.#nextOccupied(slot + 1, end)
+    ) {
+      for (let id = this.#heads[slot & SLOT_MASK]!; id !== NONE; id = this.#next[id]!) {
+        if (this.#deadlines[id]! > until) continue;
+        this.#due[count++] = id;
+        if (count === OFFERS) return count;
+      }
+    }
     return count;
   }
 

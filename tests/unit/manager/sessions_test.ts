@@ -65,6 +65,23 @@ Deno.test("a peer that talks wakes nobody but by its packets: its detect timer m
   assertEquals(bench.shownSession(route(1)).state, "up");
 });
 
+Deno.test("on a quiet host the next packet goes along when one arrives, never before 92 % of the interval", async () => {
+  const bench = await Bench.up({ reconcileIntervalUs: 0 }, route(1));
+  const when = () => bench.transport.sent.at(-1)!.at;
+  const sentAfter = async (us: number) => {
+    const before = when();
+    await bench.advance(before + us - bench.clock.now());
+    bench.hear(route(1), State.Up);
+    await bench.advance(310_000 - us);
+    return when() - before;
+  };
+  await bench.advance(1_000_000 - 700_000);
+  bench.hear(route(1), State.Up);
+  assertEquals(await sentAfter(290_000), 290_000);
+  assertEquals(await sentAfter(276_000), 276_000);
+  assertEquals(await sentAfter(275_000), 300_000);
+});
+
 Deno.test("a socket is closed with the last of its sessions and not before", async () => {
   const bench = await Bench.up({}, route(1), route(2));
   await bench.manager.withdraw(route(1));

@@ -22,6 +22,20 @@ Deno.test("a timer fires at its deadline and not a microsecond before", () => {
   assertEquals(wheel.armed, 0);
 });
 
+Deno.test("the next few timers within reach are offered and stay armed; far ones are not", () => {
+  const wheel = new TimerWheel(0);
+  const offered: number[] = [];
+  const owner = { due: () => {}, dueSoon: (timer: TimerId) => offered.push(timer) };
+  const timers = Array.from({ length: 12 }, () => wheel.add(owner));
+  for (const [i, timer] of timers.entries()) wheel.arm(timer, 1_000 * (i + 1));
+  wheel.advance(1_000);
+  wheel.offer(3_500);
+  assertEquals(offered, timers.slice(1, 4));
+  offered.length = 0;
+  wheel.offer(100_000);
+  assertEquals([offered, wheel.armed], [timers.slice(1, 9), 11]);
+});
+
 Deno.test("a delay counts from the present that the wheel was told, a deadline in it is moved", () => {
   const wheel = new TimerWheel(5_000);
   const timer = wheel.add(new Recorder());
