@@ -1,13 +1,9 @@
-import type { Event, EventDetails, EventKind, EventSession } from "./event.ts";
+import type { Event, EventDetails, EventKind } from "./event.ts";
 import { Follower } from "./follower.ts";
 import { Ring } from "./ring.ts";
 
-/** Events kept of all. */
+/** Events kept. */
 const HISTORY = 1_000;
-/** Events kept of each session. */
-const SESSION_HISTORY = 32;
-/** Session events kept together: bounds memory when tens of thousands of sessions flap. */
-const SESSION_TOTAL = 65_536;
 /** Events that a follower may lag behind before it loses the oldest. */
 const FOLLOWER_BACKLOG = 4_096;
 /** Followers at one time. */
@@ -23,14 +19,12 @@ export interface EventLogOptions {
 
 /**
  * Numbers and dates what happens, hands it to the log, keeps the recent past and lets readers follow.
- * All of it is bounded: memory does not grow with events, with sessions that come and go, nor with
- * readers that do not read.
+ * All of it is bounded: memory does not grow with events, with sessions, nor with readers
+ * that do not read.
  */
 export class EventLog {
   readonly #options: EventLogOptions;
   readonly #recent = new Ring<Event>(HISTORY);
-  readonly #sessionEvents = new Ring<Event>(SESSION_TOTAL);
-  readonly #bySession = new Map<string, Event[]>();
   readonly #followers = new Set<Follower>();
   #seq = 0;
 
@@ -48,7 +42,6 @@ export class EventLog {
     const time = new Date(this.#options.wall()).toISOString();
     const event: Event = { seq: ++this.#seq, time, kind, ...details };
     this.#recent.push(event);
-    if (event.session !== undefined) this.#keepForSession(event, event.session);
     for (const follower of this.#followers) follower.push(event);
     this.#options.write(event);
   };
@@ -56,11 +49,6 @@ export class EventLog {
   /** The kept events with a sequence number above `since`, oldest first. */
   history(since = 0): Event[] {
     return this.#recent.toArray().filter((event) => event.seq > since);
-  }
-
-  /** The kept events of one session, oldest first. */
-  sessionHistory(session: EventSession): readonly Event[] {
-    return this.#bySession.get(sessionKey(session))?.slice() ?? [];
   }
 
   /**
@@ -83,26 +71,4 @@ export class EventLog {
   close(): void {
     for (const follower of [...this.#followers]) follower.close();
   }
-
-  #keepForSession(event: Event, session: EventSession): void {
-    const key = sessionKey(session);
-    let events = this.#bySession.get(key);
-    if (events === undefined) this.#bySession.set(key, events = []);
-    events.push(event);
-    if (events.length > SESSION_HISTORY) events.shift();
-    const evicted = this.#sessionEvents.push(event);
-    if (evicted?.session !== undefined) this.#forget(evicted, evicted.session);
-  }
-
-  #forget(evicted: Event, session: EventSession): void {
-    const key = sessionKey(session);
-    const events = this.#bySession.get(key);
-    if (events === undefined || events[0]!.seq !== evicted.seq) return;
-    events.shift();
-    if (events.length === 0) this.#bySession.delete(key);
-  }
-}
-
-function sessionKey(session: EventSession): string {
-  return `${session.dev} ${session.src} ${session.peer}`;
 }

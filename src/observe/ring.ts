@@ -9,20 +9,14 @@ export class Ring<T> {
     this.#capacity = capacity;
   }
 
-  get size(): number {
-    return this.#items.length;
-  }
-
-  /** Adds an item; returns the one that it replaces once the ring is full. */
-  push(item: T): T | undefined {
+  /** Adds an item; once the ring is full, in place of the oldest. */
+  push(item: T): void {
     if (this.#items.length < this.#capacity) {
       this.#items.push(item);
-      return undefined;
+      return;
     }
-    const replaced = this.#items[this.#oldest];
     this.#items[this.#oldest] = item;
     this.#oldest = (this.#oldest + 1) % this.#capacity;
-    return replaced;
   }
 
   /** All items, oldest first. */
