@@ -50,10 +50,6 @@ const core = {
     parameters: ["i32", /* family */ "buffer", /* addr */ "usize" /* size */],
     result: "pointer",
   },
-  nl_addr_set_binary_addr: {
-    parameters: ["pointer", /* addr */ "buffer", /* buf */ "usize" /* len */],
-    result: "i32",
-  },
   nl_addr_set_prefixlen: { parameters: ["pointer", /* addr */ "i32" /* len */], result: "void" },
   nl_addr_put: { parameters: ["pointer" /* addr */], result: "void" },
   // libc, which libnl brings along: the loader searches a library's dependencies too, and so the

@@ -6,6 +6,7 @@
  */
 
 import { type Libnl, openLibnl } from "./libnl.ts";
+import { RequestTemplate, type Verb } from "./request_template.ts";
 
 const AF_INET = 2;
 
@@ -25,6 +26,9 @@ const FR_ACT_TO_TBL = 1;
 
 /** Bytes that any one request of ours fits into: headers and at most eight attributes of four bytes. */
 export const REQUEST_SIZE = 128;
+
+/** Shapes of route requests that are remembered: interfaces × verbs, and some to spare. */
+const TEMPLATES = 32;
 
 /** A failure of libnl itself, before the kernel was asked: its code (negative) and its text. */
 export class NetlinkError extends Error {
@@ -86,37 +90,34 @@ export interface RuleNumbers {
  * Writes requests, built by libnl-route, into a buffer: each with NLM_F_ACK and the sequence number
  * given. Every method answers the size written, a multiple of 4 and at most {@linkcode REQUEST_SIZE},
  * or throws {@linkcode NetlinkError} when libnl cannot build the message.
+ *
+ * Of route requests that differ in nothing but addresses libnl builds the first, and the others are
+ * made of it: a call into the library is dear while the code around it is still cold.
  */
-export class RequestWriter implements Disposable {
+export class RequestWriter {
   readonly #lib: Libnl = openLibnl();
-  readonly #plain = new RouteTemplate(this.#lib, false);
-  readonly #sourced = new RouteTemplate(this.#lib, true);
+  readonly #templates: RequestTemplate[] = [];
   /** `struct nl_msg *`, where libnl's builders leave their result. */
-  readonly #built = new BigUint64Array(1);
-  readonly #builtBytes = new Uint8Array(this.#built.buffer);
+  readonly #result = new BigUint64Array(1);
+  readonly #resultBytes = new Uint8Array(this.#result.buffer);
+  /** Route requests that libnl built. */
+  built = 0;
 
   /** Create the route, or replace the one of the same table, prefix and metric. */
   replaceRoute(route: RouteNumbers, sequence: number, into: Uint8Array, at: number): number {
-    const code = this.#lib.route.rtnl_route_build_add_request(
-      this.#template(route),
-      NLM_F_CREATE | NLM_F_REPLACE,
-      this.#builtBytes,
-    );
-    return this.#write(code, sequence, into, at);
+    return this.#writeRoute("replace", route, sequence, into, at);
   }
 
   /** Delete the first route that has all that is given. */
   deleteRoute(route: RouteNumbers, sequence: number, into: Uint8Array, at: number): number {
-    const template = this.#template(route);
-    const code = this.#lib.route.rtnl_route_build_del_request(template, 0, this.#builtBytes);
-    return this.#write(code, sequence, into, at);
+    return this.#writeRoute("delete", route, sequence, into, at);
   }
 
   /** Add the rule unless it is there. */
   addRule(rule: RuleNumbers, sequence: number, into: Uint8Array, at: number): number {
     const code = this.#withRule(
       rule,
-      (built) => this.#lib.route.rtnl_rule_build_add_request(built, NLM_F_EXCL, this.#builtBytes),
+      (built) => this.#lib.route.rtnl_rule_build_add_request(built, NLM_F_EXCL, this.#resultBytes),
     );
     return this.#write(code, sequence, into, at);
   }
@@ -125,7 +126,7 @@ export class RequestWriter implements Disposable {
   deleteRule(rule: RuleNumbers, sequence: number, into: Uint8Array, at: number): number {
     const code = this.#withRule(
       rule,
-      (built) => this.#lib.route.rtnl_rule_build_delete_request(built, 0, this.#builtBytes),
+      (built) => this.#lib.route.rtnl_rule_build_delete_request(built, 0, this.#resultBytes),
     );
     return this.#write(code, sequence, into, at);
   }
@@ -155,13 +156,56 @@ export class RequestWriter implements Disposable {
     return this.#take(message, code, sequence, into, 0);
   }
 
-  [Symbol.dispose](): void {
-    this.#plain[Symbol.dispose]();
-    this.#sourced[Symbol.dispose]();
+  #writeRoute(
+    verb: Verb,
+    route: RouteNumbers,
+    sequence: number,
+    into: Uint8Array,
+    at: number,
+  ): number {
+    for (const template of this.#templates) {
+      if (template.fits(verb, route)) return template.write(route, sequence, into, at);
+    }
+    const size = this.#write(this.#buildRoute(verb, route), sequence, into, at);
+    const template = RequestTemplate.of(verb, route, into.subarray(at, at + size));
+    if (template !== null && this.#templates.unshift(template) > TEMPLATES) this.#templates.pop();
+    this.built++;
+    return size;
   }
 
-  #template(route: RouteNumbers): Deno.PointerValue {
-    return (route.src === null ? this.#plain : this.#sourced).fill(route);
+  #buildRoute(verb: Verb, numbers: RouteNumbers): number {
+    const { core, route } = this.#lib;
+    const bytes = new Uint8Array(4);
+    const withAddress = (value: number, use: (address: Deno.PointerObject) => void) => {
+      new DataView(bytes.buffer).setUint32(0, value);
+      const address = allocated(core.nl_addr_build(AF_INET, bytes, 4n));
+      use(address); // The user takes a reference of its own.
+      core.nl_addr_put(address);
+    };
+    const built = allocated(route.rtnl_route_alloc());
+    const nexthop = allocated(route.rtnl_route_nh_alloc());
+    withAddress(numbers.dst, (dst) => {
+      core.nl_addr_set_prefixlen(dst, numbers.prefixLength);
+      route.rtnl_route_set_dst(built, dst);
+    });
+    withAddress(numbers.via, (via) => route.rtnl_route_nh_set_gateway(nexthop, via));
+    if (numbers.src !== null) {
+      withAddress(numbers.src, (src) => route.rtnl_route_set_pref_src(built, src));
+    }
+    route.rtnl_route_nh_set_ifindex(nexthop, numbers.ifindex);
+    route.rtnl_route_add_nexthop(built, nexthop); // The route owns it from here on.
+    route.rtnl_route_set_table(built, numbers.table);
+    route.rtnl_route_set_protocol(built, numbers.protocol);
+    route.rtnl_route_set_priority(built, numbers.metric);
+    const code = verb === "replace"
+      ? route.rtnl_route_build_add_request(
+        built,
+        NLM_F_CREATE | NLM_F_REPLACE,
+        this.#resultBytes,
+      )
+      : route.rtnl_route_build_del_request(built, 0, this.#resultBytes);
+    route.rtnl_route_put(built);
+    return code;
   }
 
   #withRule(rule: RuleNumbers, build: (built: Deno.PointerValue) => number): number {
@@ -180,7 +224,7 @@ export class RequestWriter implements Disposable {
 
   #write(code: number, sequence: number, into: Uint8Array, at: number): number {
     if (code < 0) throw new NetlinkError(code, "cannot build the request");
-    return this.#take(Deno.UnsafePointer.create(this.#built[0]), 0, sequence, into, at);
+    return this.#take(Deno.UnsafePointer.create(this.#result[0]), 0, sequence, into, at);
   }
 
   /** Copies the message out of libnl's memory, frees it there, and completes its header. */
@@ -204,75 +248,6 @@ export class RequestWriter implements Disposable {
     } finally {
       core.nlmsg_free(message);
     }
-  }
-}
-
-/**
- * One `struct rtnl_route` with its next hop and addresses, filled anew for each request: the addresses
- * are shared with the route by reference, so that writing their bytes is all it takes. A preferred
- * source cannot be taken back out of a route, hence one template with and one without.
- */
-class RouteTemplate implements Disposable {
-  readonly #lib: Libnl;
-  readonly #route: Deno.PointerObject;
-  readonly #nexthop: Deno.PointerObject;
-  readonly #dst: Deno.PointerObject;
-  readonly #via: Deno.PointerObject;
-  readonly #src: Deno.PointerObject | null;
-  readonly #bytes = new Uint8Array(4);
-  readonly #view = new DataView(this.#bytes.buffer);
-  #filled: RouteNumbers | null = null;
-
-  constructor(lib: Libnl, sourced: boolean) {
-    this.#lib = lib;
-    const { core, route } = lib;
-    const address = () => allocated(core.nl_addr_build(AF_INET, this.#bytes, 4n));
-    this.#route = allocated(route.rtnl_route_alloc());
-    this.#nexthop = allocated(route.rtnl_route_nh_alloc());
-    this.#dst = address();
-    this.#via = address();
-    this.#src = sourced ? address() : null;
-    route.rtnl_route_set_dst(this.#route, this.#dst);
-    if (this.#src !== null) route.rtnl_route_set_pref_src(this.#route, this.#src);
-    route.rtnl_route_nh_set_gateway(this.#nexthop, this.#via);
-    route.rtnl_route_add_nexthop(this.#route, this.#nexthop); // The route owns it from here on.
-  }
-
-  /** Writes what differs from the request before: in a batch that is little but the destination. */
-  fill(numbers: RouteNumbers): Deno.PointerObject {
-    const { core, route } = this.#lib;
-    const last = this.#filled;
-    if (numbers.table !== last?.table) route.rtnl_route_set_table(this.#route, numbers.table);
-    if (numbers.protocol !== last?.protocol) {
-      route.rtnl_route_set_protocol(this.#route, numbers.protocol);
-    }
-    if (numbers.metric !== last?.metric) {
-      route.rtnl_route_set_priority(this.#route, numbers.metric);
-    }
-    if (numbers.ifindex !== last?.ifindex) {
-      route.rtnl_route_nh_set_ifindex(this.#nexthop, numbers.ifindex);
-    }
-    if (numbers.dst !== last?.dst) this.#set(this.#dst, numbers.dst);
-    if (numbers.prefixLength !== last?.prefixLength) {
-      core.nl_addr_set_prefixlen(this.#dst, numbers.prefixLength);
-    }
-    if (numbers.via !== last?.via) this.#set(this.#via, numbers.via);
-    if (this.#src !== null && numbers.src !== last?.src) this.#set(this.#src, numbers.src ?? 0);
-    this.#filled = numbers;
-    return this.#route;
-  }
-
-  [Symbol.dispose](): void {
-    const { core, route } = this.#lib;
-    route.rtnl_route_put(this.#route);
-    for (const address of [this.#dst, this.#via, this.#src]) {
-      if (address !== null) core.nl_addr_put(address);
-    }
-  }
-
-  #set(address: Deno.PointerObject, value: number): void {
-    this.#view.setUint32(0, value);
-    this.#lib.core.nl_addr_set_binary_addr(address, this.#bytes, 4n);
   }
 }
 

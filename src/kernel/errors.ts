@@ -72,3 +72,8 @@ export function invalidRequest(text: string): KernelError {
 export function busyRequest(text: string): KernelError {
   return { code: "busy", errno: 0, text };
 }
+
+/** Whether a refusal counts as a failure: a delete that finds nothing there to delete does not. */
+export function isFailure(kind: string, { code }: KernelError): boolean {
+  return code !== "not_found" || (kind !== "delete" && kind !== "deleteRule");
+}

@@ -64,6 +64,7 @@ export interface MarkRule {
 /** Plain counters of the kernel room, for `status` and metrics. Only ever grow. */
 export interface KernelCounters {
   requests: number;
+  /** Requests refused or unanswered. A delete that answers `not_found` is none: what was to go is gone. */
   failures: number;
   dumps: number;
   /** Messages from the kernel that could not be read: truncated, unknown type, wrong length. */

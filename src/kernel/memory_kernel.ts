@@ -9,7 +9,7 @@
  */
 
 import { type Actor, kernelActor, type KernelChange, type KernelChangeListener } from "./change.ts";
-import { closedError, errno, kernelError } from "./errors.ts";
+import { closedError, errno, isFailure, kernelError } from "./errors.ts";
 import {
   type Kernel,
   type KernelCounters,
@@ -275,10 +275,11 @@ export class MemoryKernel implements Kernel {
   ): Promise<R | Refused> {
     this.counters.requests++;
     return new Promise((resolve) => {
-      const refuse = (code: KernelErrorCode) => {
-        this.counters.failures++;
-        resolve(refusal(code));
+      const answer = (result: R | Refused) => {
+        if (!result.ok && isFailure(request.kind, result.error)) this.counters.failures++;
+        resolve(result);
       };
+      const refuse = (code: KernelErrorCode) => answer(refusal(code));
       if (this.#closed) return refuse("closed");
       this.#waiting.push({
         refuse,
@@ -286,10 +287,7 @@ export class MemoryKernel implements Kernel {
           this.served[request.kind]++;
           if (request.kind === "list") this.counters.dumps++;
           const code = this.#failureOf(request);
-          if (code !== null) return refuse(code);
-          const result = carryOut();
-          if (!result.ok) this.counters.failures++;
-          resolve(result);
+          answer(code === null ? carryOut() : refusal(code));
         },
       });
       this.#schedule(this.#serveNext);

@@ -29,7 +29,7 @@ function prefix(i: number): string {
 
 async function deleteAll(count: number): Promise<number[]> {
   using socket = new NetlinkSocket({ bufferSize: 1 << 20 });
-  using writer = new RequestWriter();
+  const writer = new RequestWriter();
   const request = new Uint8Array(REQUEST_SIZE);
   const answer = new Uint8Array(4096);
   const base = { table: 254, prefixLength: 32, src: null, ifindex: 0, protocol: ours, metric: 0 };

@@ -50,43 +50,77 @@ Deno.test("a list of 5,000 routes among 200,000 foreign ones is exact, lets the 
   assert(grown < 10, `grew by ${grown} MiB: ${listRssMiB}`);
 });
 
-Deno.test("10,000 replacements and deletions succeed ten times over, as fast as ip -batch, without growing the process", async () => {
-  await using namespace = await createWorld("pace");
-  const batch = async (verb: string) => {
+const verbs = ["replace", "delete"] as const;
+
+/** What `ip -batch` takes for 10,000 routes in ms, its start included: little over a millisecond. */
+async function paceOfIp(
+  namespace: NetworkNamespace,
+): Promise<Record<typeof verbs[number], number>> {
+  const taken = { replace: 0, delete: 0 };
+  for (const verb of verbs) {
+    const lines = [...routeLines(verb, 40, 10_000, ours)];
     const start = performance.now();
-    await namespace.ipBatch(routeLines(verb, 40, 10_000, ours));
-    return performance.now() - start;
-  };
-  const theirs = { install: Infinity, withdraw: Infinity };
-  for (let round = 0; round < 3; round++) {
-    theirs.install = Math.min(theirs.install, await batch("replace"));
-    theirs.withdraw = Math.min(theirs.withdraw, await batch("del"));
+    await namespace.ipBatch(lines);
+    taken[verb] = performance.now() - start;
   }
-  const { install, withdraw } = theirs;
-  console.log(
-    `  ip -batch, best: install ${install.toFixed(0)} ms, withdraw ${withdraw.toFixed(0)} ms`,
-  );
-  const result = await scale(namespace, 0, 0, 10_000, 10);
-  for (const [round, each] of result.replace.entries()) figures(`replace ${round}`, each, 10_000);
-  figures("delete 0", result.delete[0], 10_000);
-  figures("delete 9", result.delete[9], 10_000);
-  const fastest = (rounds: readonly Figures[]) => Math.min(...rounds.map(({ ms }) => ms));
-  const ratios = [
-    [fastest(result.replace) / install, fastest(result.delete) / withdraw],
-    [result.replace[0].ms / install, result.delete[0].ms / withdraw],
-  ].map((pair) => pair.map((ratio) => ratio.toFixed(2)).join(" and "));
-  console.log(`  ratio to ip -batch: ${ratios[0]}; first round, code still cold: ${ratios[1]}`);
-  console.log(`  resident MiB by round: ${result.rssMiB.join(" ")}`);
-  for (const { wrong, turns, longestHoldMs } of [...result.replace, ...result.delete]) {
+  return taken;
+}
+
+/** What holds for any 10,000 requests: all succeed, and the loop turns meanwhile. */
+function assertSmooth(rounds: readonly Figures[]): void {
+  for (const { wrong, turns, longestHoldMs } of rounds) {
     assertEquals(wrong, 0);
     assert(turns >= 10_000 / 64, `${turns} turns: the loop was held up`);
     assert(longestHoldMs <= 10, `the loop was held up for ${longestHoldMs} ms`);
   }
-  assert(fastest(result.replace) <= install && fastest(result.delete) <= withdraw);
+}
+
+const least = (rounds: readonly Figures[]) => Math.min(...rounds.map(({ ms }) => ms));
+
+Deno.test("the first 10,000 replacements and deletions of a process are as fast as ip -batch", async () => {
+  await using namespace = await createWorld("cold");
+  const ratios: Record<typeof verbs[number], number[]> = { replace: [], delete: [] };
+  for (let process = 0; process < 7; process++) {
+    const theirs = await paceOfIp(namespace);
+    const result = await scale(namespace, 0, 0, 10_000, 1);
+    for (const verb of verbs) {
+      const [first] = result[verb];
+      figures(`${verb}, ip -batch ${theirs[verb].toFixed(1)} ms`, first, 10_000);
+      ratios[verb].push(first.ms / theirs[verb]);
+      assertSmooth([first]);
+    }
+  }
+  for (const verb of verbs) {
+    const sorted = ratios[verb].sort((a, b) => a - b);
+    console.log(`  ${verb}, ratios: ${sorted.map((ratio) => ratio.toFixed(2)).join(" ")}`);
+    // The median: other programs may disturb the one or the other, seldom most of seven.
+    assert(sorted[3] <= 1, `${verb} takes ${sorted[3].toFixed(2)} times as long as ip -batch`);
+  }
+});
+
+Deno.test("10,000 replacements and deletions succeed ten times over, as fast as ip -batch, without growing the process", async () => {
+  await using namespace = await createWorld("pace");
+  const theirs = { replace: Infinity, delete: Infinity };
+  for (let round = 0; round < 3; round++) {
+    const taken = await paceOfIp(namespace);
+    for (const verb of verbs) theirs[verb] = Math.min(theirs[verb], taken[verb]);
+  }
+  const result = await scale(namespace, 0, 0, 10_000, 10);
+  for (const verb of verbs) {
+    const [ours, ips] = [least(result[verb]), theirs[verb]];
+    figures(`${verb}, round 0`, result[verb][0], 10_000);
+    figures(`${verb}, round 9`, result[verb][9], 10_000);
+    console.log(
+      `  ${verb}, best: ${ours.toFixed(1)} ms, ip -batch ${ips.toFixed(1)} ms, ` +
+        `ratio ${(ours / ips).toFixed(2)}`,
+    );
+    assertSmooth(result[verb]);
+    assert(ours <= ips, `${verb} takes ${(ours / ips).toFixed(2)} times as long as ip -batch`);
+  }
+  console.log(`  resident MiB by round: ${result.rssMiB.join(" ")}`);
   assertEquals(result.counters.requests, 200_000);
   assertEquals([result.counters.failures, result.counters.overruns], [0, 0]);
-  // 100,000 requests after the heap has settled: one leaked message (4 KiB) each would be 390 MiB, one
-  // leaked route object 24 MiB at the least.
+  // 100,000 requests after the heap has settled: 200 bytes that stay of each would be 19 MiB.
   const grown = result.rssMiB[9] - result.rssMiB[4];
-  assert(grown < 20, `grew by ${grown} MiB: ${result.rssMiB}`);
+  assert(grown < 19, `grew by ${grown} MiB: ${result.rssMiB}`);
 });

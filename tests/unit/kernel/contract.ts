@@ -201,6 +201,16 @@ export const contract: readonly ContractCase[] = [
     },
   },
   {
+    name: "a delete of what is not there counts as no failure, one that cannot be does",
+    async run(kernel) {
+      await refuses("not_found", kernel.delete(route()));
+      await refuses("not_found", kernel.deleteRule(rule));
+      assertEquals(kernel.counters.failures, 0);
+      await refuses("invalid", kernel.delete(route({ dst: "" })));
+      assertEquals([kernel.counters.requests, kernel.counters.failures], [3, 1]);
+    },
+  },
+  {
     name: "a delete takes exactly the route that it names",
     async run(kernel) {
       await succeeds(kernel.replace(route({ metric: 5 })));
