@@ -6,7 +6,7 @@ import Table from "cli-table3";
 import { Command, InvalidArgumentError } from "commander";
 import { type ContestantKey, contestants } from "./contestants.ts";
 import { guard } from "./guard.ts";
-import { build, type Given, machine } from "./programs.ts";
+import { build, compile, type Given, machine } from "./programs.ts";
 import { type Entry, readResults, type TableData, type Verdict, writeEntry } from "./results.ts";
 import type { Scenario, Suite } from "./scenario.ts";
 import { scenarios } from "./scenarios.ts";
@@ -102,7 +102,7 @@ async function main(options: Options, directory: string, signal: AbortSignal): P
     nice: options.nice,
     full,
     contestants: among,
-    sources: root,
+    compile: (v8Flags) => compile(root, directory, v8Flags),
     rounds: options.rounds ?? (full ? 5 : 3),
     windowMs: 1000 * (options.seconds ?? (full ? 20 : 10)),
     holdMs: 1000 * (options.hold ?? (full ? 600 : 120)),

@@ -40,6 +40,13 @@ export async function build(
   };
 }
 
+/** Compiles the sources in `root` with more flags for V8 than usual. */
+export async function compile(root: string, directory: string, v8Flags: string): Promise<string> {
+  const output = `${directory}/livenessd${v8Flags}`;
+  await run([`${root}scripts/compile`, "--output", output, "--v8-flags", v8Flags]);
+  return output;
+}
+
 function found(command: string): boolean {
   return (Deno.env.get("PATH") ?? "").split(":").some((folder) => {
     try {

@@ -15,8 +15,8 @@ export interface Suite extends Setting {
   readonly holdMs: number;
   /** Who takes part. */
   readonly contestants: readonly ContestantKey[];
-  /** Where the sources are, for what an executable cannot show. */
-  readonly sources: string;
+  /** Compiles the sources once more, with more flags for V8: the path of that executable. */
+  compile(v8Flags: string): Promise<string>;
   /** Tells what has just been found. */
   say(text: string): void;
 }

@@ -22,14 +22,13 @@ export const garbage: Scenario = {
   name: "garbage",
   title: "Garbage",
   about:
-    `The sources under V8's --trace-gc, ${SESSIONS} sessions at 300 ms × 3, over a million packets received ` +
+    `The executable under V8's --trace-gc, ${SESSIONS} sessions at 300 ms × 3, over a million packets received ` +
     "and sent. Between two collections the heap grows by what was allocated. Nobody scrapes meanwhile.",
   quick: false,
   async run(suite) {
     const traced: Collection[] = [];
     // V8 tells on standard output, which it would buffer before a pipe.
-    const deno = ["stdbuf", "-oL", Deno.execPath(), "run", "-A", "--v8-flags=--trace-gc"];
-    const livenessd = [...deno, `${suite.sources}main.ts`];
+    const livenessd = ["stdbuf", "-oL", await suite.compile("--trace-gc")];
     const programs = { ...suite.programs, livenessd };
     const note = (line: string) => {
       const collection = parse(line);
