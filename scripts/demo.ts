@@ -258,7 +258,7 @@ class Demonstration {
       const peer = record.session?.peer ?? "";
       this.#screen.happened(host, `session ${peer}  ${record.from} → ${paint(record.to)}${reason}`);
     } else if (["route_removed_externally", "route_reinstalled"].includes(record.kind)) {
-      this.#screen.happened(host, yellow(describeEvent(record)));
+      this.#screen.happened(host, yellow(describeEvent(record.kind, record)));
     } else if (record.level === "error") {
       this.#screen.happened(host, red(record.message ?? line));
     }

@@ -1,5 +1,5 @@
-import type { Event } from "../observe/event.ts";
-import type { Follower, Gap } from "../observe/follower.ts";
+import { asEvent, type EventRecord } from "../observe/event.ts";
+import { BATCH, type Follower, type Gap } from "../observe/follower.ts";
 import type { ApiContext } from "./context.ts";
 import { ApiProblem, quote } from "./problem.ts";
 import { slices, textBody } from "./slices.ts";
@@ -28,21 +28,27 @@ function kept(context: ApiContext, since: number): ReadableStream<Uint8Array> {
 function followed(context: ApiContext, since: number): ReadableStream<Uint8Array> {
   const follower = context.events.follow(since);
   if (follower === null) throw new ApiProblem(503, "too many clients follow the events already");
-  return textBody(new Lines(follower));
+  return textBody(new Lines(follower, context.pause));
 }
 
 /** A follower's events as text. Ending it wakes a read that waits, which a generator could not. */
 class Lines implements AsyncIterator<string, void, void> {
   readonly #follower: Follower;
+  readonly #pause: () => Promise<void>;
+  #more = false;
 
-  constructor(follower: Follower) {
+  constructor(follower: Follower, pause: () => Promise<void>) {
     this.#follower = follower;
+    this.#pause = pause;
   }
 
+  // Events that wait go out together: a piece of an answer costs the runtime far more than an event's text.
   async next(): Promise<IteratorResult<string, void>> {
+    if (this.#more) await this.#pause();
     const next = await this.#follower.next();
     if (next.done) return { done: true, value: undefined };
-    return { done: false, value: line(next.value) };
+    this.#more = next.value.length >= BATCH;
+    return { done: false, value: next.value.map(line).join("") };
   }
 
   return(): Promise<IteratorResult<string, void>> {
@@ -51,8 +57,9 @@ class Lines implements AsyncIterator<string, void, void> {
   }
 }
 
-function line(event: Event | Gap): string {
-  return JSON.stringify("lost" in event ? { kind: "gap", lost: event.lost } : event) + "\n";
+function line(record: EventRecord | Gap): string {
+  const shown = "lost" in record ? { kind: "gap", lost: record.lost } : asEvent(record);
+  return JSON.stringify(shown) + "\n";
 }
 
 function readQuery(query: URLSearchParams): { follow: boolean; since: number } {

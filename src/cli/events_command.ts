@@ -83,8 +83,8 @@ function parse(line: string): Event | GapRecord {
 }
 
 function eventLine(event: Event, style: Style): string {
-  const text = describeEvent(event);
-  const level = levelOf(event);
+  const text = describeEvent(event.kind, event);
+  const level = levelOf(event.kind, event);
   const painted = level === "warn" || level === "error"
     ? style.between(text)
     : level === "debug"

@@ -4,6 +4,8 @@ import { type Transition, UNSET } from "../protocol/session.ts";
 import type { Loop } from "../scheduler/loop.ts";
 import type { SessionEntry } from "./session_entry.ts";
 
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
 /** What an event tells of a change of state: from, to, why, and what it took. Measures convergence. */
 export function transitionDetails(
   entry: SessionEntry,
@@ -12,14 +14,15 @@ export function transitionDetails(
 ): EventDetails {
   const after = takeConvergence(entry, from, to, loop.now);
   const message = reason === "timeout" ? stallMessage(entry, loop) : null;
-  return {
+  const details: Mutable<EventDetails> = {
     session: entry.subject,
     from: STATE_NAMES[from],
     to: STATE_NAMES[to],
-    ...(reason === "none" ? {} : { reason }),
-    ...(after === null ? {} : { after_us: after }),
-    ...(message === null ? {} : { message }),
   };
+  if (reason !== "none") details.reason = reason;
+  if (after !== null) details.after_us = after;
+  if (message !== null) details.message = message;
+  return details;
 }
 
 /**

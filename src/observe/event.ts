@@ -53,7 +53,7 @@ export interface EventActor {
   readonly certain: boolean;
 }
 
-/** What a reporter says of something that happened; the log adds `seq` and `time`. */
+/** What a reporter says of something that happened; the log adds `seq` and the time. */
 export interface EventDetails {
   readonly session?: EventSession;
   readonly route?: EventRoute;
@@ -67,14 +67,44 @@ export interface EventDetails {
   readonly message?: string;
 }
 
-/** One thing that happened: the log line, the API's event and the history are this same record. */
-export interface Event extends EventDetails {
+/**
+ * One thing that happened, as it is kept and handed on. Thousands may happen within one turn of the loop
+ * and few are ever read: words are made of it only by whoever shows it.
+ */
+export interface EventRecord {
   /** 1, 2, 3, … in this process; never reused. */
+  readonly seq: number;
+  /** Wall clock, milliseconds since the epoch. */
+  readonly at: number;
+  readonly kind: EventKind;
+  /** The reporter's own object, not a copy. */
+  readonly details: EventDetails;
+}
+
+/** A record as it is shown: the log line and the API's event are this same object. */
+export interface Event extends EventDetails {
   readonly seq: number;
   /** Wall-clock time, RFC 3339 in UTC with milliseconds. */
   readonly time: string;
   readonly kind: EventKind;
 }
 
-/** Takes what happened. The manager and its helpers are given one. */
+/** Makes of a record what is shown. */
+export function asEvent({ seq, at, kind, details }: EventRecord): Event {
+  return { seq, time: rfc3339(at), kind, ...details };
+}
+
+let lastAt = NaN;
+let lastText = "";
+
+/** RFC 3339 text of milliseconds since the epoch. Events come in crowds: the last text is kept. */
+export function rfc3339(at: number): string {
+  if (at !== lastAt) {
+    lastText = new Date(at).toISOString();
+    lastAt = at;
+  }
+  return lastText;
+}
+
+/** Takes what happened; the details must not change afterwards. The manager and its helpers are given one. */
 export type Report = (kind: EventKind, details: EventDetails) => void;

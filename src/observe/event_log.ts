@@ -1,4 +1,4 @@
-import type { Event, EventDetails, EventKind } from "./event.ts";
+import type { EventDetails, EventKind, EventRecord } from "./event.ts";
 import { Follower } from "./follower.ts";
 import { Ring } from "./ring.ts";
 
@@ -14,17 +14,17 @@ export interface EventLogOptions {
   /** Wall clock, milliseconds since the epoch. */
   readonly wall: () => number;
   /** Takes each event for the log. Must not throw. */
-  readonly write: (event: Event) => void;
+  readonly write: (record: EventRecord) => void;
 }
 
 /**
  * Numbers and dates what happens, hands it to the log, keeps the recent past and lets readers follow.
- * All of it is bounded: memory does not grow with events, with sessions, nor with readers
- * that do not read.
+ * All of it is bounded: memory does not grow with events, with sessions, nor with readers that do not
+ * read. Thousands of sessions may fail within one turn of the loop: an event costs one small object.
  */
 export class EventLog {
   readonly #options: EventLogOptions;
-  readonly #recent = new Ring<Event>(HISTORY);
+  readonly #recent = new Ring<EventRecord>(HISTORY);
   readonly #followers = new Set<Follower>();
   #seq = 0;
 
@@ -39,16 +39,15 @@ export class EventLog {
 
   /** Records one thing that happened. Bound, so that it can be handed on as a `Report`. */
   readonly report = (kind: EventKind, details: EventDetails): void => {
-    const time = new Date(this.#options.wall()).toISOString();
-    const event: Event = { seq: ++this.#seq, time, kind, ...details };
-    this.#recent.push(event);
-    for (const follower of this.#followers) follower.push(event);
-    this.#options.write(event);
+    const record: EventRecord = { seq: ++this.#seq, at: this.#options.wall(), kind, details };
+    this.#recent.push(record);
+    for (const follower of this.#followers) follower.push(record);
+    this.#options.write(record);
   };
 
   /** The kept events with a sequence number above `since`, oldest first. */
-  history(since = 0): Event[] {
-    return this.#recent.toArray().filter((event) => event.seq > since);
+  history(since = 0): EventRecord[] {
+    return this.#recent.toArray().filter((record) => record.seq > since);
   }
 
   /**
@@ -62,7 +61,7 @@ export class EventLog {
     const oldest = kept[0]?.seq ?? this.#seq + 1;
     // A `since` from another run of the daemon may lie ahead of us; nothing was lost then.
     follower.lose(Math.max(0, oldest - 1 - since));
-    for (const event of kept) follower.push(event);
+    for (const record of kept) follower.push(record);
     this.#followers.add(follower);
     return follower;
   }

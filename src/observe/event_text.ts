@@ -1,8 +1,8 @@
 import type { LogLevel } from "../config/config.ts";
 import { escapeControls } from "./escape.ts";
-import type { Event, EventRoute, EventSession } from "./event.ts";
+import type { EventDetails, EventKind, EventRoute, EventSession } from "./event.ts";
 
-const WARNINGS: ReadonlySet<Event["kind"]> = new Set([
+const WARNINGS: ReadonlySet<EventKind> = new Set([
   "route_reinstalled",
   "route_install_failed",
   "route_uninstall_failed",
@@ -17,7 +17,7 @@ const WARNINGS: ReadonlySet<Event["kind"]> = new Set([
   "local_stall",
 ]);
 
-const DETAILS: ReadonlySet<Event["kind"]> = new Set([
+const DETAILS: ReadonlySet<EventKind> = new Set([
   "session_added",
   "session_removed",
   "route_registered",
@@ -25,28 +25,29 @@ const DETAILS: ReadonlySet<Event["kind"]> = new Set([
 ]);
 
 /** How loud an event is: failures and lost sessions warn, bookkeeping is for debugging. */
-export function levelOf(event: Event): LogLevel {
-  if (WARNINGS.has(event.kind)) return "warn";
-  if (DETAILS.has(event.kind)) return "debug";
-  if (event.kind !== "session_state") return "info";
-  if (event.to === "init") return "debug";
+export function levelOf(kind: EventKind, { from, to }: EventDetails): LogLevel {
+  if (WARNINGS.has(kind)) return "warn";
+  if (DETAILS.has(kind)) return "debug";
+  if (kind !== "session_state") return "info";
+  if (to === "init") return "debug";
   // An operator who took a session down need not be warned of it.
-  return event.from === "up" && event.to !== "admin_down" ? "warn" : "info";
+  return from === "up" && to !== "admin_down" ? "warn" : "info";
 }
 
 /** One line for people: what happened, to what, why, and what it took. Safe to print. */
-export function describeEvent(event: Event): string {
-  const subject = event.route !== undefined
-    ? routeWords(event.route)
-    : event.session !== undefined
-    ? sessionWords(event.session)
+export function describeEvent(kind: EventKind, details: EventDetails): string {
+  const { route, session, from, to, reason, after_us, message } = details;
+  const subject = route !== undefined
+    ? routeWords(route)
+    : session !== undefined
+    ? sessionWords(session)
     : "";
-  let text = event.kind === "session_state" ? "session" : event.kind.replaceAll("_", " ");
+  let text = kind === "session_state" ? "session" : kind.replaceAll("_", " ");
   if (subject !== "") text += ` ${subject}`;
-  if (event.to !== undefined) text += `: ${event.from ?? "new"} -> ${event.to}`;
-  if (event.reason !== undefined) text += ` (${event.reason})`;
-  if (event.after_us !== undefined) text += ` after ${durationWords(event.after_us)}`;
-  if (event.message !== undefined) text += `: ${event.message}`;
+  if (to !== undefined) text += `: ${from ?? "new"} -> ${to}`;
+  if (reason !== undefined) text += ` (${reason})`;
+  if (after_us !== undefined) text += ` after ${durationWords(after_us)}`;
+  if (message !== undefined) text += `: ${message}`;
   return escapeControls(text);
 }
 

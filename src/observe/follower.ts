@@ -1,4 +1,4 @@
-import type { Event } from "./event.ts";
+import type { EventRecord } from "./event.ts";
 
 /** Says to a follower that it was too slow, or asked for more than is kept. */
 export interface Gap {
@@ -6,14 +6,20 @@ export interface Gap {
   readonly lost: number;
 }
 
+/** Events handed over at one time: to make text of them takes well below a millisecond. */
+export const BATCH = 256;
+
+/** What a reader gets at one time: one or more, oldest first. */
+export type Batch = (EventRecord | Gap)[];
+
 /**
  * One reader of the event log. It keeps at most `backlog` unread events; when more come the oldest are
  * lost, and the reader is told how many before it gets the next one.
  */
-export class Follower implements AsyncIterableIterator<Event | Gap> {
+export class Follower implements AsyncIterableIterator<Batch> {
   readonly #backlog: number;
   readonly #onClose: (follower: Follower) => void;
-  #queue: Event[] = [];
+  #queue: EventRecord[] = [];
   #head = 0;
   #lost = 0;
   #closed = false;
@@ -24,9 +30,9 @@ export class Follower implements AsyncIterableIterator<Event | Gap> {
     this.#onClose = onClose;
   }
 
-  push(event: Event): void {
+  push(record: EventRecord): void {
     if (this.#closed) return;
-    this.#queue.push(event);
+    this.#queue.push(record);
     if (this.#queue.length - this.#head > this.#backlog) {
       this.#head++;
       this.#lost++;
@@ -40,17 +46,17 @@ export class Follower implements AsyncIterableIterator<Event | Gap> {
     this.#lost += count;
   }
 
-  /** The next event, or the gap before it; waits for one. `done` after {@linkcode close}. */
-  async next(): Promise<IteratorResult<Event | Gap, undefined>> {
+  /** What there is, the gap before it first; waits when there is nothing. `done` after {@linkcode close}. */
+  async next(): Promise<IteratorResult<Batch, undefined>> {
     for (;;) {
       const value = this.#take();
-      if (value !== undefined) return { done: false, value };
+      if (value.length > 0) return { done: false, value };
       if (this.#closed) return { done: true, value: undefined };
       await new Promise<void>((resolve) => this.#wake = resolve);
     }
   }
 
-  return(): Promise<IteratorResult<Event | Gap, undefined>> {
+  return(): Promise<IteratorResult<Batch, undefined>> {
     this.close();
     return Promise.resolve({ done: true, value: undefined });
   }
@@ -70,16 +76,14 @@ export class Follower implements AsyncIterableIterator<Event | Gap> {
     return this;
   }
 
-  #take(): Event | Gap | undefined {
-    if (this.#lost > 0) {
-      const gap = { lost: this.#lost };
-      this.#lost = 0;
-      return gap;
-    }
-    if (this.#head === this.#queue.length) return undefined;
-    const event = this.#queue[this.#head++];
+  #take(): Batch {
+    const end = Math.min(this.#head + BATCH, this.#queue.length);
+    const batch: Batch = this.#queue.slice(this.#head, end);
+    this.#head = end;
     this.#compact();
-    return event;
+    if (this.#lost > 0) batch.unshift({ lost: this.#lost });
+    this.#lost = 0;
+    return batch;
   }
 
   // Reading by index and cutting now and then keeps both ends cheap.

@@ -1,7 +1,7 @@
 import { bold, dim, red, yellow } from "@std/fmt/colors";
 import type { LogFormat, LogLevel } from "../config/config.ts";
 import { escapeControls, escapeJsonControls } from "./escape.ts";
-import type { Event } from "./event.ts";
+import { type EventRecord, rfc3339 } from "./event.ts";
 import { describeEvent, levelOf } from "./event_text.ts";
 import { Suppressor } from "./suppressor.ts";
 
@@ -25,14 +25,15 @@ export interface LoggerOptions {
 
 const RANK: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
 
-interface Line {
+/** A line that is no event. */
+interface Message {
   readonly level: LogLevel;
-  readonly time: string;
-  /** The record of the JSON form, without level and suppressed. */
-  readonly record: Readonly<Record<string, unknown>>;
-  /** Makes the text form; called only when it is wanted. */
-  readonly text: () => string;
+  readonly at: number;
+  readonly message: string;
+  readonly fields: LogFields;
 }
+
+type Line = EventRecord | Message;
 
 /** Structured log: one line for each record, JSON for programs or text for people. */
 export class Logger {
@@ -50,12 +51,9 @@ export class Logger {
     return this.#suppressed;
   }
 
-  /** Logs an event: the JSON line is the event's record with its level. */
-  event(event: Event): void {
-    const level = levelOf(event);
-    if (!this.#wants(level)) return;
-    const { time, ...record } = event;
-    this.#judge(eventKey(event), { level, time, record, text: () => describeEvent(event) });
+  /** Logs an event: the JSON line is the event with its level. */
+  event(record: EventRecord): void {
+    if (this.#wants(levelOf(record.kind, record.details))) this.#judge(eventKey(record), record);
   }
 
   debug(message: string, fields?: LogFields): void {
@@ -85,19 +83,15 @@ export class Logger {
 
   #message(level: LogLevel, message: string, fields: LogFields = {}): void {
     if (!this.#wants(level)) return;
-    const time = new Date(this.#options.wall()).toISOString();
-    const text = () => {
-      const pairs = Object.entries(fields).map(([key, value]) => ` ${key}=${value}`);
-      return escapeControls(message + pairs.join(""));
-    };
     const key = `${level}|${message}|${JSON.stringify(fields)}`;
-    this.#judge(key, { level, time, record: { message, ...fields }, text });
+    this.#judge(key, { level, at: this.#options.wall(), message, fields });
   }
 
+  // Nothing is made of a line before it is certain to be written.
   #judge(key: string, line: Line): void {
-    const verdict = this.#suppressor.judge(key, line, this.#options.wall());
-    if (verdict.admit) this.#write(line, verdict.suppressed);
-    else this.#suppressed++;
+    const suppressed = this.#suppressor.judge(key, line, line.at);
+    if (suppressed === null) this.#suppressed++;
+    else this.#write(line, suppressed);
   }
 
   #write(line: Line, suppressed: number): void {
@@ -113,25 +107,40 @@ export function defaultFormat(terminal: boolean): LogFormat {
   return terminal ? "text" : "json";
 }
 
-function jsonLine({ level, time, record }: Line, suppressed: number): string {
-  const held = suppressed > 0 ? { suppressed } : {};
-  return escapeJsonControls(JSON.stringify({ time, level, ...record, ...held }));
+function jsonLine(line: Line, suppressed: number): string {
+  const [time, level] = [rfc3339(line.at), lineLevel(line)];
+  const held = suppressed > 0 ? { suppressed } : undefined;
+  const record = "kind" in line
+    ? { time, level, seq: line.seq, kind: line.kind, ...line.details, ...held }
+    : { time, level, message: line.message, ...line.fields, ...held };
+  return escapeJsonControls(JSON.stringify(record));
 }
 
 function textLine(line: Line, suppressed: number, color: boolean): string {
-  const level = line.level.toUpperCase().padEnd(5);
+  const time = rfc3339(line.at);
+  const name = lineLevel(line);
+  const level = name.toUpperCase().padEnd(5);
   const held = suppressed > 0 ? ` [${suppressed} like this held back]` : "";
-  const text = line.text() + held;
-  if (!color) return `${line.time} ${level} ${text}`;
-  const paint = { debug: dim, info: bold, warn: yellow, error: red }[line.level];
-  return `${dim(line.time)} ${paint(level)} ${text}`;
+  const text = lineText(line) + held;
+  if (!color) return `${time} ${level} ${text}`;
+  const paint = { debug: dim, info: bold, warn: yellow, error: red }[name];
+  return `${dim(time)} ${paint(level)} ${text}`;
+}
+
+function lineLevel(line: Line): LogLevel {
+  return "kind" in line ? levelOf(line.kind, line.details) : line.level;
+}
+
+function lineText(line: Line): string {
+  if ("kind" in line) return describeEvent(line.kind, line.details);
+  const pairs = Object.entries(line.fields).map(([key, value]) => ` ${key}=${value}`);
+  return escapeControls(line.message + pairs.join(""));
 }
 
 // Two events are identical when all but their number, time and duration is the same.
-function eventKey(event: Event): string {
-  const { session: s, route: r } = event;
+function eventKey({ kind, details }: EventRecord): string {
+  const { session: s, route: r, from, to, reason, message } = details;
   const session = s === undefined ? "" : `${s.dev} ${s.src} ${s.peer}`;
   const route = r === undefined ? "" : `${r.table} ${r.dst} ${r.via} ${r.dev} ${r.src}`;
-  const { kind, from, to, reason, message } = event;
   return `${kind}|${session}|${route}|${from}|${to}|${reason}|${message}`;
 }

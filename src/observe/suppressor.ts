@@ -1,13 +1,12 @@
-/** What became of a line: admitted, with how many like it were held back before; or held back. */
-export type Verdict = { readonly admit: true; readonly suppressed: number } | {
-  readonly admit: false;
-};
-
 interface Window<T> {
-  start: number;
+  readonly key: string;
+  readonly start: number;
   admitted: number;
   suppressed: number;
-  last: T;
+  /** The last line held back. */
+  last: T | null;
+  /** The window that began next. */
+  next: Window<T> | null;
 }
 
 /** How many identical lines pass in one window. */
@@ -19,11 +18,14 @@ const KEYS = 4_096;
 
 /**
  * Holds identical lines back when they come too often. Nothing is lost in silence: the count of what
- * was held back goes out with the next such line, or through {@linkcode expired}.
+ * was held back goes out with the next such line, or through {@linkcode expire}.
  */
 export class Suppressor<T> {
-  // A window that is begun anew moves to the end, so the first is always the oldest.
   readonly #windows = new Map<string, Window<T>>();
+  // A chain in the order of their beginning. The map has that order as well, but looks for its first
+  // entry among all those that were deleted.
+  #oldest: Window<T> | null = null;
+  #newest: Window<T> | null = null;
   readonly #emit: (last: T, suppressed: number) => void;
 
   /** `emit` is given the last line held back of a window that ended, and how many there were. */
@@ -31,45 +33,62 @@ export class Suppressor<T> {
     this.#emit = emit;
   }
 
-  /** Judges the line `item`, identical to others of the same key; `now` in milliseconds. */
-  judge(key: string, item: T, now: number): Verdict {
-    this.expire(now, key);
+  /**
+   * Judges the line `item`, identical to others of the same key; `now` in milliseconds. Returns how many
+   * like it were held back before when it may go out, and `null` when it is to be held back.
+   */
+  judge(key: string, item: T, now: number): number | null {
+    const before = this.#expire(now, key);
     const window = this.#windows.get(key);
-    if (window !== undefined && !ended(window, now)) {
-      if (window.admitted < BURST) {
-        window.admitted++;
-        return { admit: true, suppressed: 0 };
-      }
-      window.suppressed++;
-      window.last = item;
-      return { admit: false };
+    if (window === undefined) {
+      if (this.#windows.size >= KEYS) this.#report(this.#takeOldest());
+      this.#begin(key, now);
+      return before;
     }
-    this.#windows.delete(key);
-    if (this.#windows.size >= KEYS) this.#dropOldest();
-    this.#windows.set(key, { start: now, admitted: 1, suppressed: 0, last: item });
-    return { admit: true, suppressed: window?.suppressed ?? 0 };
-  }
-
-  /** Forgets windows that ended and reports what they held back, except that of `keep`. */
-  expire(now: number, keep?: string): void {
-    for (const [key, window] of this.#windows) {
-      if (!ended(window, now)) return;
-      if (key !== keep) this.#drop(key, window);
+    if (window.admitted < BURST) {
+      window.admitted++;
+      return 0;
     }
+    window.suppressed++;
+    window.last = item;
+    return null;
   }
 
   /** Reports all that was held back, for the end of the program. */
   finish(): void {
-    while (this.#windows.size > 0) this.#dropOldest();
+    while (this.#oldest !== null) this.#report(this.#takeOldest());
   }
 
-  #dropOldest(): void {
-    for (const [key, window] of this.#windows) return this.#drop(key, window);
+  /** Ends the windows whose time is over and reports what they held back; of that of `key`, to the caller. */
+  #expire(now: number, key: string): number {
+    let heldBack = 0;
+    while (this.#oldest !== null && ended(this.#oldest, now)) {
+      const window = this.#takeOldest();
+      if (window.key === key) heldBack = window.suppressed;
+      else this.#report(window);
+    }
+    return heldBack;
   }
 
-  #drop(key: string, window: Window<T>): void {
-    this.#windows.delete(key);
-    if (window.suppressed > 0) this.#emit(window.last, window.suppressed);
+  #begin(key: string, start: number): void {
+    const window = { key, start, admitted: 1, suppressed: 0, last: null, next: null };
+    if (this.#newest === null) this.#oldest = window;
+    else this.#newest.next = window;
+    this.#newest = window;
+    this.#windows.set(key, window);
+  }
+
+  /** There must be one. */
+  #takeOldest(): Window<T> {
+    const window = this.#oldest!;
+    this.#oldest = window.next;
+    if (window.next === null) this.#newest = null;
+    this.#windows.delete(window.key);
+    return window;
+  }
+
+  #report({ last, suppressed }: Window<T>): void {
+    if (last !== null) this.#emit(last, suppressed);
   }
 }
 

@@ -19,6 +19,11 @@ async function json(response: Response): Promise<unknown> {
   return await response.json();
 }
 
+/** The objects of a piece of an NDJSON answer. */
+function linesOf(piece: string | undefined): { seq?: number; kind: string }[] {
+  return (piece ?? "").trimEnd().split("\n").map((line) => JSON.parse(line));
+}
+
 /** Reads a problem document and checks its form. */
 async function problem(response: Response, status: number): Promise<Record<string, unknown>> {
   assertEquals(response.status, status);
@@ -342,21 +347,41 @@ Deno.test("events come as NDJSON, after the number that was asked for", async ()
   assertEquals(lines.map(({ seq, to }) => [seq, to]), [[2, "up"], [3, "down"]]);
 });
 
+Deno.test("the history goes out to a follower in few pieces, between which the loop turns", async () => {
+  const daemon = new FakeDaemon();
+  for (let i = 0; i < 1_000; i++) daemon.events.report("route_installed", {});
+  const response = await ask(daemon, "GET", "/v1/events?follow=true");
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  const pieces: number[] = [];
+  let last;
+  while (last !== 1_000) {
+    const lines = linesOf((await reader.read()).value);
+    pieces.push(lines.length);
+    last = lines.at(-1)?.seq;
+  }
+  assertEquals(pieces, [256, 256, 256, 232]);
+  assertEquals(daemon.pauses, 3);
+  await reader.cancel();
+});
+
 Deno.test("followed events go on until the client leaves, with gaps told", async () => {
   const daemon = new FakeDaemon();
   daemon.events.report("session_state", { to: "up" });
   const response = await ask(daemon, "GET", "/v1/events?follow=true");
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
-  const next = async () => JSON.parse((await reader.read()).value ?? "null");
-  assertEquals((await next()).seq, 1);
+  const next = async () => linesOf((await reader.read()).value);
+  assertEquals((await next()).map(({ seq }) => seq), [1]);
   const waiting = next();
   daemon.events.report("session_state", { to: "down" });
-  assertEquals((await waiting).seq, 2);
+  assertEquals((await waiting).map(({ seq }) => seq), [2]);
   // What one read holds on to has left the queue: a few events more are needed to overflow it.
   for (let i = 0; i < 5_000; i++) daemon.events.report("route_installed", {});
   const kinds: unknown[] = [];
-  while (!kinds.includes("gap") && kinds.length < 10) kinds.push((await next()).kind);
+  while (!kinds.includes("gap") && kinds.length < 600) {
+    kinds.push(...(await next()).map(({ kind }) => kind));
+  }
   assert(kinds.includes("gap"), kinds.join());
+  await daemon.pause();
   await reader.cancel();
   const followers = Array.from({ length: 64 }, () => daemon.events.follow());
   assert(!followers.includes(null), "the client's follower is gone");

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { stripAnsiCode } from "@std/fmt/colors";
 import { main } from "../../../src/cli/program.ts";
+import { asEvent } from "../../../src/observe/event.ts";
 import { FakeDaemon } from "../api/fake_daemon.ts";
 import { Console, run, withDaemon } from "./support.ts";
 
@@ -64,7 +65,7 @@ Deno.test("events --json is the API's NDJSON, and --since leaves out what is kno
     const { status, stdout } = await cli(["events", "--json", "--since", "1"]);
     assertEquals(status, 0);
     const events = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
-    assertEquals(events, daemon.events.history(1));
+    assertEquals(events, daemon.events.history(1).map(asEvent));
     assertEquals(await cli(["events", "--json", "--since", "3"]), {
       status: 0,
       stdout: "",

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertNotMatch } from "@std/assert";
 import type { LogFormat, LogLevel } from "../../../src/config/config.ts";
 import { escapeControls, escapeJsonControls } from "../../../src/observe/escape.ts";
-import type { Event, EventDetails, EventKind } from "../../../src/observe/event.ts";
+import type { EventDetails, EventKind } from "../../../src/observe/event.ts";
 import { defaultFormat, Logger } from "../../../src/observe/log.ts";
 
 const session = { dev: "tun0", src: "10.0.0.1", peer: "10.0.0.2" };
@@ -19,9 +19,7 @@ class Bench {
   }
 
   event(kind: EventKind, details: EventDetails): void {
-    const time = new Date(this.now).toISOString();
-    const event: Event = { seq: ++this.#seq, time, kind, ...details };
-    this.logger.event(event);
+    this.logger.event({ seq: ++this.#seq, at: this.now, kind, details });
   }
 
   records(): Record<string, unknown>[] {
@@ -125,6 +123,33 @@ Deno.test("what was held back is told when something else is logged later, or at
   for (let i = 0; i < 6; i++) bench.logger.warn("more");
   bench.logger.finish();
   assertEquals(bench.records().at(-1)?.suppressed, 1);
+});
+
+Deno.test("what is held back of one line is told by it, of the others by themselves, each once", () => {
+  const bench = new Bench();
+  for (const line of ["a", "b", "c"]) for (let i = 0; i < 7; i++) bench.logger.warn(line);
+  bench.now += 10_000;
+  bench.lines.length = 0;
+  bench.logger.warn("b");
+  bench.logger.warn("a");
+  bench.logger.finish();
+  assertEquals(bench.records().map(({ message, suppressed }) => [message, suppressed]), [
+    ["a", 2],
+    ["c", 2],
+    ["b", 2],
+    ["a", undefined],
+  ]);
+});
+
+Deno.test("of more kinds of lines than are remembered the oldest is told and forgotten", () => {
+  const bench = new Bench();
+  for (let i = 0; i < 7; i++) bench.logger.warn("first");
+  for (let i = 0; i < 4_096; i++) bench.logger.warn(`other ${i}`);
+  assertEquals(bench.lines.length, 5 + 4_096 + 1);
+  assertEquals(bench.records().at(-2)?.suppressed, 2);
+  bench.logger.warn("first");
+  bench.logger.warn("other 4095");
+  assertEquals(bench.lines.length, 5 + 4_096 + 3, "nothing is left of the first's window");
 });
 
 Deno.test("a wall clock that jumps back does not silence the log", () => {
