@@ -8,7 +8,7 @@ interface TimerClock {
 }
 
 /** The runtime gets a turn this often even when it seems to have nothing to do, µs. */
-const PARK_US = 1_000_000;
+const PARK_US = 4_000_000;
 /** After the runtime had something to do, it is left alone for this long, µs: one thing leads to another. */
 const LIVELY_US = 20_000;
 

@@ -72,3 +72,20 @@ Deno.test("a task that throws is due again all the same", () => {
   }
   assertEquals(ran, 3);
 });
+
+Deno.test("a task of a long interval goes along with a turn shortly before it is due", () => {
+  const { clock, wheel, loop } = bench();
+  const ran: string[] = [];
+  for (const [name, us] of [["long", 1_000_000], ["short", 100_000]] as const) {
+    new Periodic(wheel, loop, us, () => ran.push(`${name} ${clock.now() / 1e6}`)).start();
+  }
+  loop.start();
+  clock.advance(0);
+  assertEquals(ran, []);
+  clock.advance(800_000);
+  ran.length = 0;
+  clock.advance(60_000);
+  loop.wake();
+  clock.advance(0);
+  assertEquals(ran, ["long 1.86"]);
+});

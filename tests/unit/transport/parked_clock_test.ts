@@ -96,11 +96,11 @@ Deno.test("when all is quiet, wake-ups come while parked, each at its time", () 
   assertEquals(gaps.every((gap) => gap === 10 * MS), true, gaps.join());
 });
 
-Deno.test("the runtime gets a turn at least every second", () => {
+Deno.test("the runtime gets a turn at least every four seconds", () => {
   const { host } = ticking();
   let turns = 0;
-  for (const end = host.time + 10 * S; host.time < end; turns++) host.runTimer();
-  assertGreaterOrEqual(turns, 10);
+  for (const end = host.time + 20 * S; host.time < end; turns++) host.runTimer();
+  assertGreaterOrEqual(turns, 5);
 });
 
 Deno.test("packets that arrive while parked are handed over at once", () => {
