@@ -47,6 +47,8 @@ export interface SessionContext {
   readonly random: Random;
   /** The one packet that everything is written from. */
   readonly scratch: ControlPacket;
+  /** Sessions whose packets wait for the end of this turn. */
+  readonly sending: SessionEntry[];
   /** How late transmissions (sampled) and verdicts of silence came, against the moment they were due. */
   readonly txLateness: HistogramSink;
   readonly detectLateness: HistogramSink;
@@ -213,7 +215,15 @@ export class SessionEntry implements TimerOwner {
     this.listenUs = 0;
     this.txPackets++;
     end.counters.txPackets++;
+    context.sending.push(this);
     return true;
+  }
+
+  /** Its packet left this much later than {@linkcode transmit} was called: the next one keeps its distance. */
+  leftLate(us: number): void {
+    const { wheel } = this.context;
+    this.lastTxUs += us;
+    if (wheel.isArmed(this.#txTimer)) wheel.arm(this.#txTimer, wheel.deadline(this.#txTimer) + us);
   }
 
   /** Takes back the pending transmission: nothing is sent until something changes. */

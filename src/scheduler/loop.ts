@@ -33,6 +33,8 @@ export interface LoopOptions {
   readonly maxEvents: number;
   /** Gets each turn's lateness against the moment that it was asked for. */
   readonly lag: Observer;
+  /** Told at the end of each turn how long after {@linkcode Loop.now} the last of its packets left, µs. */
+  readonly flushed?: (afterUs: number) => void;
   /** Told when a turn came more than {@linkcode STALL_US} late. */
   readonly stalled?: (lateUs: number) => void;
 }
@@ -138,7 +140,7 @@ export class Loop {
   };
 
   #turn(startedAt: number): void {
-    const { clock, transport, wheel } = this.#options;
+    const { clock, transport, wheel, flushed } = this.#options;
     this.#inTurn = true;
     this.turns++;
     wheel.now = startedAt;
@@ -149,6 +151,7 @@ export class Loop {
       wheel.advance(clock.now());
       if (this.mode === "wakeup") wheel.offer(SOON_US);
       transport.flush();
+      flushed?.(clock.now() - wheel.now);
     } finally {
       // Whatever went wrong with one session, the others need the next turn.
       this.#inTurn = false;

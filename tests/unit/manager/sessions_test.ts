@@ -82,6 +82,27 @@ Deno.test("on a quiet host the next packet goes along when one arrives, never be
   assertEquals(await sentAfter(275_000), 300_000);
 });
 
+Deno.test("packets that leave late keep their distance to the next ones from when they left", async () => {
+  const bench = await Bench.up({ reconcileIntervalUs: 0, liveness: { detectMult: 20 } }, route(1));
+  const { transport, clock } = bench;
+  const flush = transport.flush.bind(transport);
+  const gaps = async (lateUs: number) => {
+    await bench.advance(2_000_000);
+    bench.hear(route(1), State.Up);
+    const first = transport.sent.length;
+    let held = false;
+    transport.flush = () => {
+      if (!held && transport.sent.length > first) clock.stall(lateUs);
+      held ||= transport.sent.length > first;
+      flush();
+    };
+    await bench.advance(700_000);
+    return transport.sent[first + 1]!.at - transport.sent[first]!.at;
+  };
+  assertEquals(await gaps(20_000), 320_000);
+  assertEquals(await gaps(1_000), 300_000, "hardly late");
+});
+
 Deno.test("a socket is closed with the last of its sessions and not before", async () => {
   const bench = await Bench.up({}, route(1), route(2));
   await bench.manager.withdraw(route(1));
