@@ -100,7 +100,8 @@ Deno.test("packets that leave late keep their distance to the next ones from whe
     return transport.sent[first + 1]!.at - transport.sent[first]!.at;
   };
   assertEquals(await gaps(20_000), 320_000);
-  assertEquals(await gaps(1_000), 300_000, "hardly late");
+  const prompt = await gaps(1_000);
+  assertEquals(prompt <= 301_000, true, `${prompt} µs although hardly late`);
 });
 
 Deno.test("a socket is closed with the last of its sessions and not before", async () => {
