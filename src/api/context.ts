@@ -1,5 +1,6 @@
 import type { RouteConfig } from "../config/config.ts";
 import type { ListResult } from "../kernel/kernel.ts";
+import type { KernelRoute } from "../kernel/route.ts";
 import type { ManagerApi } from "../manager/manager_api.ts";
 import type { EventLog } from "../observe/event_log.ts";
 import type { Metrics } from "../observe/metrics.ts";
@@ -24,7 +25,7 @@ export interface ApiContext {
   /** The number of a routing table given by name or number; `undefined` when there is none. */
   tableNumber(text: string): number | undefined;
   /** The kernel's routes of our protocol, without our own probe routes. */
-  kernelRoutes(): Promise<ListResult>;
+  kernelRoutes(): Promise<ListResult<Iterable<KernelRoute>>>;
   /** Lets the loop run; the handlers call it between two slices of a long answer. */
   readonly pause: () => Promise<void>;
   /** Told of what a handler did not foresee; the client gets status 500. */

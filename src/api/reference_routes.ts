@@ -46,7 +46,7 @@ export async function referenceRoutes(context: ApiContext): Promise<Response> {
 
 async function indexKernel(
   context: ApiContext,
-  routes: readonly KernelRoute[],
+  routes: Iterable<KernelRoute>,
 ): Promise<Map<string, KernelRoute>> {
   const index = new Map<string, KernelRoute>();
   for await (const slice of slices(routes, context.pause)) {

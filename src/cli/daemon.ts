@@ -9,7 +9,8 @@ import type { Config } from "../config/config.ts";
 import type { Iproute2Names } from "../config/iproute2_names.ts";
 import { parseRoute } from "../config/parse_route.ts";
 import { formatProblem } from "../config/problem.ts";
-import type { Kernel, ListResult } from "../kernel/kernel.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import type { KernelRoute } from "../kernel/route.ts";
 import { Manager } from "../manager/manager.ts";
 import type { StateStore } from "../manager/state_keeper.ts";
 import { EventLog } from "../observe/event_log.ts";
@@ -202,13 +203,17 @@ export class Daemon {
     return parsed.ok ? parsed : { ok: false, problems: parsed.problems.map(formatProblem) };
   }
 
-  async #kernelRoutes(): Promise<ListResult> {
+  async #kernelRoutes(): ReturnType<ApiContext["kernelRoutes"]> {
     const { protocol } = this.#config.kernel;
     const { table } = this.#config.probePath;
     const listed = await this.#seams.kernel.list({ protocol });
     if (!listed.ok) return listed;
-    return { ok: true, routes: listed.routes.filter((route) => route.table !== table) };
+    return { ok: true, routes: outside(table, listed.routes) };
   }
+}
+
+function* outside(table: number, routes: Iterable<KernelRoute>): Iterable<KernelRoute> {
+  for (const route of routes) if (route.table !== table) yield route;
 }
 
 function tableFromDigits(text: string): number | undefined {

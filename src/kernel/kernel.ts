@@ -1,7 +1,9 @@
 import type { KernelChangeListener } from "./change.ts";
 import type { KernelRoute, Route } from "./route.ts";
+import type { RouteList } from "./route_list.ts";
 
 export type { Actor, KernelChange, KernelChangeListener } from "./change.ts";
+export type { RouteList } from "./route_list.ts";
 
 /**
  * Why the kernel (or libnl before it) refused a request.
@@ -43,8 +45,8 @@ export type KernelResult = { readonly ok: true } | {
 };
 
 /** The answer to a list request. */
-export type ListResult =
-  | { readonly ok: true; readonly routes: KernelRoute[] }
+export type ListResult<Routes extends Iterable<KernelRoute> = RouteList> =
+  | { readonly ok: true; readonly routes: Routes }
   | { readonly ok: false; readonly error: KernelError };
 
 /** Which routes to list; the kernel filters where it can. Absent means any. */

@@ -25,6 +25,7 @@ import { type LinkState, MemoryLinks } from "./memory_links.ts";
 import { MemoryRoutes } from "./memory_routes.ts";
 import { routeNumbers } from "./request.ts";
 import type { KernelRoute, Route } from "./route.ts";
+import { RouteList } from "./route_list.ts";
 import { Subscribers } from "./subscribers.ts";
 
 /** One request as the twin sees it; handed to {@linkcode MemoryKernel.failWhen}'s judge. */
@@ -127,7 +128,7 @@ export class MemoryKernel implements Kernel {
   list(filter: RouteFilter): Promise<ListResult> {
     return this.#request(
       { kind: "list", filter },
-      () => ({ ok: true, routes: this.routes(filter) }),
+      () => ({ ok: true, routes: RouteList.of(this.routes(filter)) }),
     );
   }
 

@@ -1,3 +1,5 @@
+import { formatAddress, parseAddress, parsePrefix } from "./ipv4.ts";
+
 /**
  * A unicast IPv4 route as livenessd asks the kernel for it (`ip route replace`'s words).
  *
@@ -39,4 +41,64 @@ export interface KernelRoute {
  */
 export function routeIdentity(route: Route | KernelRoute): string {
   return `${route.table} ${route.dst} ${route.via ?? "-"} ${route.src ?? "-"}`;
+}
+
+/**
+ * A route by its numbers, for those who look at thousands; to be overwritten by the next one. 32 bits are
+ * signed here (255.0.0.0 is below 0): a number of more than 31 bits would be an object of its own to V8.
+ */
+export class RouteFields {
+  table = 0;
+  dst = 0;
+  /** 0..32. */
+  prefixLength = 0;
+  /** 0 as well when `hasVia` is false. */
+  via = 0;
+  hasVia = false;
+  /** 0 as well when `hasSrc` is false. */
+  src = 0;
+  hasSrc = false;
+  ifindex = 0;
+  protocol = 0;
+  metric = 0;
+}
+
+/** What {@linkcode routeIdentity} is to routes in words. */
+export function isSameRoute(a: RouteFields, b: RouteFields): boolean {
+  return a.dst === b.dst && a.prefixLength === b.prefixLength && a.table === b.table &&
+    a.via === b.via && a.hasVia === b.hasVia && a.src === b.src && a.hasSrc === b.hasSrc;
+}
+
+/** The route by its numbers, the interface index 0 where it has none; `null` when its text is no route. */
+export function routeFields(route: Route | KernelRoute): RouteFields | null {
+  const prefix = parsePrefix(route.dst);
+  const via = route.via === null ? 0 : parseAddress(route.via);
+  const src = route.src === null ? 0 : parseAddress(route.src);
+  if (prefix === null || via === null || src === null) return null;
+  const fields = new RouteFields();
+  fields.table = route.table | 0;
+  fields.dst = prefix.address | 0;
+  fields.prefixLength = prefix.length;
+  fields.via = via | 0;
+  fields.hasVia = route.via !== null;
+  fields.src = src | 0;
+  fields.hasSrc = route.src !== null;
+  fields.ifindex = "ifindex" in route ? route.ifindex | 0 : 0;
+  fields.protocol = route.protocol;
+  fields.metric = (route.metric ?? 0) | 0;
+  return fields;
+}
+
+/** The same route in words. */
+export function kernelRoute(fields: RouteFields): KernelRoute {
+  const { table, dst, prefixLength, via, hasVia, src, hasSrc, ifindex, protocol, metric } = fields;
+  return {
+    table: table >>> 0,
+    dst: `${formatAddress(dst)}/${prefixLength}`,
+    via: hasVia ? formatAddress(via) : null,
+    src: hasSrc ? formatAddress(src) : null,
+    ifindex: ifindex >>> 0,
+    protocol,
+    metric: metric >>> 0,
+  };
 }

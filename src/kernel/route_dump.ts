@@ -8,8 +8,15 @@ import { errnoText, REQUEST_SIZE, type RequestWriter } from "../../ffi/netlink.t
 import { NetlinkSocket } from "../../ffi/netlink_socket.ts";
 import { busyRequest, closedError, errno, kernelError } from "./errors.ts";
 import type { KernelCounters, KernelError, ListResult, RouteFilter } from "./kernel.ts";
-import type { KernelRoute } from "./route.ts";
-import { readMessages } from "./rtnetlink.ts";
+import { RouteList } from "./route_list.ts";
+import {
+  type AnswerMessage,
+  type DoneMessage,
+  type MessageSink,
+  type NoticeMessage,
+  readInto,
+} from "./rtnetlink.ts";
+import type { RouteRecord } from "./rtnetlink_route.ts";
 
 /** Larger than any part of a dump: the kernel makes them 32 KiB at most. */
 const PART_SIZE = 64 * 1024;
@@ -86,39 +93,20 @@ export class RouteDump {
     if (await socket.sendInThread(this.#request, size) < 0) {
       return failed(busyRequest("the kernel did not take the request to list routes"));
     }
-    return await this.#receive(socket, sequence, filter);
+    return await this.#receive(socket, new Dump(sequence, filter));
   }
 
-  async #receive(
-    socket: NetlinkSocket,
-    sequence: number,
-    filter: RouteFilter,
-  ): Promise<Outcome> {
-    const routes: KernelRoute[] = [];
-    let whole = true;
-    for (;;) {
+  async #receive(socket: NetlinkSocket, dump: Dump): Promise<Outcome> {
+    while (dump.outcome === null) {
       const size = await socket.receiveInThread(this.#part);
       if (this.#closed) return failed(closedError);
       if (size < 0) return failed(busyRequest("the kernel's list of routes broke off"));
-      const { messages, unreadable } = readMessages(this.#part.subarray(0, size));
-      this.#counters.unreadable += unreadable;
+      const before = dump.unreadable;
+      readInto(dump, this.#part.subarray(0, size));
+      this.#counters.unreadable += dump.unreadable - before;
       if (size > PART_SIZE) return failed(busyRequest("a part of the list of routes was cut off"));
-      for (const message of messages) {
-        if (message.seq !== sequence) continue;
-        if (message.interrupted) whole = false;
-        if (message.kind === "route") {
-          if (message.unicast && passes(message.route, filter)) routes.push(message.route);
-        } else if (message.kind !== "answer" && message.kind !== "done") {
-          continue; // No part of a list of routes.
-        } else if (message.errno === errno.ENOENT) {
-          return { ok: true, routes: [] }; // The table does not exist: nothing was ever put into it.
-        } else if (message.errno !== 0) {
-          return failed(kernelError(message.errno, errnoText(message.errno), message.text));
-        } else if (message.kind === "done") {
-          return whole ? { ok: true, routes } : "disturbed";
-        }
-      }
     }
+    return dump.outcome;
   }
 
   #connect(): NetlinkSocket {
@@ -134,11 +122,51 @@ export class RouteDump {
   }
 }
 
-function passes(route: KernelRoute, { table, protocol }: RouteFilter): boolean {
-  return (table === undefined || route.table === table) &&
-    (protocol === undefined || route.protocol === protocol);
+/** What the parts of one dump add up to. */
+export class Dump implements MessageSink {
+  ignored = 0;
+  unreadable = 0;
+  /** `null` until its end has been read. */
+  outcome: Outcome | null = null;
+  readonly #sequence: number;
+  /** What passes, `null` for any: the kernel may not have filtered. */
+  readonly #protocol: number | null;
+  readonly #table: number | null;
+  readonly #routes = new RouteList();
+  #whole = true;
+
+  constructor(sequence: number, { table, protocol }: RouteFilter) {
+    this.#sequence = sequence;
+    this.#protocol = protocol ?? null;
+    this.#table = table === undefined ? null : table | 0;
+  }
+
+  route(record: RouteRecord): void {
+    if (record.seq !== this.#sequence || this.outcome !== null) return;
+    if (record.interrupted) this.#whole = false;
+    if (record.unicast && this.#passes(record)) this.#routes.add(record);
+  }
+
+  other(message: AnswerMessage | DoneMessage | NoticeMessage): void {
+    if (message.seq !== this.#sequence || this.outcome !== null) return;
+    if (message.interrupted) this.#whole = false;
+    if (message.kind === "answer" || message.kind === "done") this.outcome = this.#end(message);
+  }
+
+  #end({ kind, errno: number, text }: AnswerMessage | DoneMessage): Outcome | null {
+    // The table does not exist: nothing was ever put into it.
+    if (number === errno.ENOENT) return { ok: true, routes: new RouteList() };
+    if (number !== 0) return failed(kernelError(number, errnoText(number), text));
+    if (kind === "answer") return null;
+    return this.#whole ? { ok: true, routes: this.#routes } : "disturbed";
+  }
+
+  #passes(record: RouteRecord): boolean {
+    return (this.#table === null || record.table === this.#table) &&
+      (this.#protocol === null || record.protocol === this.#protocol);
+  }
 }
 
-function failed(error: KernelError): ListResult {
+function failed(error: KernelError): { readonly ok: false; readonly error: KernelError } {
   return { ok: false, error };
 }

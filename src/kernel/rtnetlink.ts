@@ -5,15 +5,13 @@
  *
  * ```
  *   nlmsghdr   len u32 | type u16 | flags u16 | seq u32 | port u32          16 bytes, host byte order
- *   rtmsg      family | dst_len | src_len | tos | table | protocol | scope | type | flags u32
- *   ifinfomsg, ifaddrmsg, fib_rule_hdr: rtnetlink_notice.ts
+ *   rtmsg: rtnetlink_route.ts; ifinfomsg, ifaddrmsg, fib_rule_hdr: rtnetlink_notice.ts
  *   rtattr     len u16 | type u16 | value, padded to 4 bytes                 addresses in network order
  *   nlmsgerr   -errno i32 | the request's header [and its body, unless capped] | attributes
  * ```
  */
 
-import { formatAddress, hasHostBits } from "./ipv4.ts";
-import type { KernelRoute } from "./route.ts";
+import { type KernelRoute, kernelRoute } from "./route.ts";
 import {
   type AddressNotice,
   aligned,
@@ -25,6 +23,7 @@ import {
   readRule,
   type RuleNotice,
 } from "./rtnetlink_notice.ts";
+import { readRoute, RouteRecord } from "./rtnetlink_route.ts";
 
 /** What every message carries. */
 interface Header {
@@ -50,7 +49,7 @@ export interface DoneMessage extends Header {
   readonly text: string;
 }
 
-/** An IPv4 route: part of a dump, or a notification that it came or went. */
+/** An IPv4 route: a notification that it came or went, or part of a dump. */
 export interface RouteMessage extends Header {
   readonly kind: "route";
   readonly change: "new" | "deleted";
@@ -75,8 +74,17 @@ export interface ReadResult {
   readonly unreadable: number;
 }
 
+/** Takes the messages of a datagram, in their order. */
+export interface MessageSink {
+  /** Counted up, as in {@linkcode ReadResult}. */
+  ignored: number;
+  unreadable: number;
+  /** A message of a route, to be read at once: the next one overwrites it. */
+  route(record: RouteRecord): void;
+  other(message: AnswerMessage | DoneMessage | NoticeMessage): void;
+}
+
 const HEADER = 16;
-const RTMSG = 12;
 
 const NLMSG_NOOP = 1;
 const NLMSG_ERROR = 2;
@@ -96,23 +104,10 @@ const NLM_F_CAPPED = 0x100;
 const NLM_F_ACK_TLVS = 0x200;
 const NLMSGERR_ATTR_MSG = 1;
 
-const AF_INET = 2;
-const RTN_UNICAST = 1;
-const RTM_F_CLONED = 0x200;
-const RT_TABLE_LOCAL = 255;
-
-const RTA_DST = 1;
-const RTA_OIF = 4;
-const RTA_GATEWAY = 5;
-const RTA_PRIORITY = 6;
-const RTA_PREFSRC = 7;
-const RTA_MULTIPATH = 9;
-const RTA_TABLE = 15;
-const RTA_VIA = 18;
-const RTA_ENCAP = 22;
-const RTA_NH_ID = 30;
-
 const text = new TextDecoder();
+
+/** The one route that is being read. */
+const record = new RouteRecord();
 
 /**
  * Reads the messages of one datagram.
@@ -120,28 +115,71 @@ const text = new TextDecoder();
  * @param bytes what was received, and nothing beyond it
  */
 export function readMessages(bytes: Uint8Array): ReadResult {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const messages: RtnetlinkMessage[] = [];
-  let ignored = 0;
-  let unreadable = 0;
+  const sink: MessageSink = {
+    ignored: 0,
+    unreadable: 0,
+    route: (record) => messages.push(routeMessage(record)),
+    other: (message) => messages.push(message),
+  };
+  readInto(sink, bytes);
+  const { ignored, unreadable } = sink;
+  return { messages, ignored, unreadable };
+}
+
+/** The same for those who look at many routes: makes nothing for a route. */
+export function readInto(sink: MessageSink, bytes: Uint8Array): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let at = 0;
   while (at < view.byteLength) {
     const length = view.byteLength - at < HEADER ? 0 : view.getUint32(at, true);
     if (length < HEADER || length > view.byteLength - at) {
       // Where the next message would start is anybody's guess.
-      unreadable++;
+      sink.unreadable++;
       break;
     }
-    const message = readMessage(view, at, at + length);
-    if (message === "ignored") ignored++;
-    else if (message === "unreadable") unreadable++;
-    else messages.push(message);
+    const type = view.getUint16(at + 4, true);
+    const nothing = type === RTM_NEWROUTE || type === RTM_DELROUTE
+      ? takeRoute(sink, view, at, at + length)
+      : takeOther(sink, view, at, at + length);
+    if (nothing === "ignored") sink.ignored++;
+    else if (nothing === "unreadable") sink.unreadable++;
     at += aligned(length);
   }
-  return { messages, ignored, unreadable };
 }
 
-function readMessage(view: DataView, at: number, end: number): RtnetlinkMessage | Nothing {
+function takeRoute(sink: MessageSink, view: DataView, at: number, end: number): Nothing | null {
+  const nothing = readRoute(view, at + HEADER, end, record);
+  if (nothing !== null) return nothing;
+  const flags = view.getUint16(at + 6, true);
+  record.deleted = view.getUint16(at + 4, true) === RTM_DELROUTE;
+  record.replaced = !record.deleted && (flags & NLM_F_REPLACE) !== 0;
+  record.seq = view.getUint32(at + 8, true);
+  record.port = view.getUint32(at + 12, true);
+  record.interrupted = (flags & NLM_F_DUMP_INTR) !== 0;
+  sink.route(record);
+  return null;
+}
+
+function routeMessage(record: RouteRecord): RouteMessage {
+  const { seq, port, interrupted, deleted, unicast, replaced } = record;
+  const change = deleted ? "deleted" : "new";
+  const route = kernelRoute(record);
+  return { kind: "route", seq, port, interrupted, change, unicast, replaced, route };
+}
+
+function takeOther(sink: MessageSink, view: DataView, at: number, end: number): Nothing | null {
+  const message = readOther(view, at, end);
+  if (typeof message === "string") return message;
+  sink.other(message);
+  return null;
+}
+
+function readOther(
+  view: DataView,
+  at: number,
+  end: number,
+): AnswerMessage | DoneMessage | NoticeMessage | Nothing {
   const type = view.getUint16(at + 4, true);
   const flags = view.getUint16(at + 6, true);
   const header: Header = {
@@ -157,10 +195,6 @@ function readMessage(view: DataView, at: number, end: number): RtnetlinkMessage 
       return readAnswer(header, "answer", view, body, end, flags);
     case NLMSG_DONE:
       return readAnswer(header, "done", view, body, end, flags);
-    case RTM_NEWROUTE:
-      return readRoute(header, "new", (flags & NLM_F_REPLACE) !== 0, view, body, end);
-    case RTM_DELROUTE:
-      return readRoute(header, "deleted", false, view, body, end);
     case RTM_NEWLINK:
     case RTM_DELLINK:
       return noticed(header, readLink(view, body, end, type === RTM_NEWLINK));
@@ -217,83 +251,4 @@ function readWords(view: DataView, at: number, end: number): string {
     at += aligned(length);
   }
   return "";
-}
-
-function readRoute(
-  header: Header,
-  change: "new" | "deleted",
-  replaced: boolean,
-  view: DataView,
-  at: number,
-  end: number,
-): RouteMessage | Nothing {
-  if (end - at < RTMSG) return "unreadable";
-  if (view.getUint8(at) !== AF_INET) return "ignored";
-  const prefixLength = view.getUint8(at + 1);
-  const tos = view.getUint8(at + 3);
-  const protocol = view.getUint8(at + 5);
-  const type = view.getUint8(at + 7);
-  const cloned = (view.getUint32(at + 8, true) & RTM_F_CLONED) !== 0;
-  if (prefixLength > 32) return "unreadable";
-
-  let table = view.getUint8(at + 4);
-  let dst: number | null = prefixLength === 0 ? 0 : null;
-  let via: number | null = null;
-  let src: number | null = null;
-  let ifindex = 0;
-  let metric = 0;
-  // Whether there is more to the next hop than one IPv4 gateway says.
-  let elaborate = false;
-
-  at += RTMSG;
-  while (at < end) {
-    const length = end - at < 4 ? 0 : view.getUint16(at, true);
-    if (length < 4 || length > end - at) return "unreadable";
-    const attribute = view.getUint16(at + 2, true) & NLA_TYPE_MASK;
-    switch (attribute) {
-      case RTA_DST:
-      case RTA_GATEWAY:
-      case RTA_PREFSRC:
-      case RTA_OIF:
-      case RTA_PRIORITY:
-      case RTA_TABLE:
-        if (length !== 8) return "unreadable";
-        break;
-    }
-    const value = at + 4;
-    if (attribute === RTA_DST) dst = view.getUint32(value);
-    else if (attribute === RTA_GATEWAY) via = view.getUint32(value);
-    else if (attribute === RTA_PREFSRC) src = view.getUint32(value);
-    else if (attribute === RTA_OIF) ifindex = view.getUint32(value, true);
-    else if (attribute === RTA_PRIORITY) metric = view.getUint32(value, true);
-    else if (attribute === RTA_TABLE) table = view.getUint32(value, true);
-    else if (isElaborate(attribute)) elaborate = true;
-    at += aligned(length);
-  }
-  if (dst === null || hasHostBits(dst, prefixLength) || table === 0) return "unreadable";
-
-  // A route for one type of service only is another route than the one of the same prefix.
-  if (tos !== 0 || cloned || table === RT_TABLE_LOCAL) return "ignored";
-  const unicast = type === RTN_UNICAST;
-  return {
-    kind: "route",
-    ...header,
-    change,
-    unicast,
-    replaced,
-    route: {
-      table,
-      dst: `${formatAddress(dst)}/${prefixLength}`,
-      via: via === null || elaborate || !unicast ? null : formatAddress(via),
-      src: src === null || !unicast ? null : formatAddress(src),
-      ifindex,
-      protocol,
-      metric,
-    },
-  };
-}
-
-function isElaborate(attribute: number): boolean {
-  return attribute === RTA_MULTIPATH || attribute === RTA_VIA || attribute === RTA_ENCAP ||
-    attribute === RTA_NH_ID;
 }

@@ -15,8 +15,8 @@
  *   1 s        delays of five datagrams, and of hosts that are busy with starting
  * ```
  */
-import type { Kernel, KernelError } from "../kernel/kernel.ts";
-import { type KernelRoute, type Route, routeIdentity } from "../kernel/route.ts";
+import type { Kernel, KernelError, RouteList } from "../kernel/kernel.ts";
+import { type Route, routeIdentity } from "../kernel/route.ts";
 import type { Report } from "../observe/event.ts";
 import { State } from "../protocol/packet.ts";
 import type { Clock } from "../scheduler/clock.ts";
@@ -24,7 +24,7 @@ import type { Loop } from "../scheduler/loop.ts";
 import type { TimerId, TimerOwner, TimerWheel } from "../scheduler/timer_wheel.ts";
 import { worthReporting } from "./backoff.ts";
 import type { FormerRoute, FormerRun } from "./former_run.ts";
-import { Listing } from "./listing.ts";
+import { InterfaceIndexes } from "./interface_indexes.ts";
 import type { RouteBook } from "./route_book.ts";
 import type { RouteEntry } from "./route_entry.ts";
 import type { SessionEntry } from "./session_entry.ts";
@@ -137,19 +137,23 @@ export class Adoption implements TimerOwner {
     else this.start();
   }
 
-  #take(listed: readonly KernelRoute[], formerly: readonly KernelRoute[]): void {
+  #take(listed: RouteList, formerly: RouteList): void {
     const { kernel, book, protocol } = this.#options;
     const former = this.#options.former();
-    const ours = new Listing(listed, kernel);
-    for (const entry of book.wanted()) if (ours.has(entry)) this.#adopt(entry, true);
-    const left = formerly === listed ? ours : new Listing(formerly, kernel);
+    const indexes = new InterfaceIndexes(kernel);
+    const ours = inLists(listed);
+    const left = formerly === listed ? ours : inLists(formerly);
+    for (const entry of book.wanted()) {
+      if (ours.has(`${entry.identity} ${indexes.of(entry.config.dev)}`)) this.#adopt(entry, true);
+    }
     for (const record of former.routes) {
       const route = { ...record, protocol: former.protocol };
-      const { dev } = record;
       const identity = routeIdentity(route);
-      if (book.isExcluded(record.dst) || !left.has({ identity, config: { dev } })) continue;
+      if (book.isExcluded(record.dst) || !left.has(`${identity} ${indexes.of(record.dev)}`)) {
+        continue;
+      }
       const entry = book.inSlot(record);
-      if (entry?.identity !== identity || entry.config.dev !== dev) this.#stale.add(route);
+      if (entry?.identity !== identity || entry.config.dev !== record.dev) this.#stale.add(route);
       // Ours under another protocol: it is replaced in its place.
       else if (former.protocol !== protocol) this.#adopt(entry, false);
     }
@@ -222,4 +226,16 @@ export class Adoption implements TimerOwner {
     wheel.arm(this.#retryTimer, clock.now() + RETRY_US);
     loop.wake();
   }
+}
+
+/**
+ * The routes of a list that can be ours, by identity and interface index: all of ours have the metric 0,
+ * and a route that differs in anything is another one.
+ */
+function inLists(routes: RouteList): Set<string> {
+  const names = new Set<string>();
+  for (const route of routes) {
+    if (route.metric === 0) names.add(`${routeIdentity(route)} ${route.ifindex}`);
+  }
+  return names;
 }

@@ -172,6 +172,7 @@ export class Manager implements ManagerApi, SessionContext {
       protocol,
       ready: this.adoption.finished,
       wanted: () => this.book.wanted(),
+      wantedAt: (slot) => this.book.at(slot),
       linkPresent: (entry) => entry.session.end.endpoint.open,
       apply: (change) => this.book.mend(change),
       failed: (error) => this.#reconcileFailed(error),

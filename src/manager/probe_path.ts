@@ -128,7 +128,7 @@ export class ProbePath {
     if (!this.#stopped) await this.#addRule();
   }
 
-  async #mend(listed: readonly KernelRoute[]): Promise<void> {
+  async #mend(listed: Iterable<KernelRoute>): Promise<void> {
     const { slices } = this.#options;
     const present = new Set<string>();
     const wanted = this.#wanted = new Set<string>();

@@ -1,44 +1,22 @@
 /**
  * Reconciliation: what the kernel holds is compared with what it should hold, and the difference mended.
  *
- * {@linkcode changeFor} is the one comparison; a sweep calls it for each wanted route in turn.
+ * A sweep goes through the kernel's list and notes in each wanted route that is there that it was seen;
+ * then it judges the wanted routes one by one. The comparison is one of numbers and leaves nothing
+ * behind that would have to be collected: a sweep must not hold up the loop, however long the list is.
  */
-import type { Kernel, KernelError } from "../kernel/kernel.ts";
-import type { KernelRoute } from "../kernel/route.ts";
+import type { Kernel, KernelError, RouteList } from "../kernel/kernel.ts";
+import { isSameRoute, type RouteFields } from "../kernel/route.ts";
 import type { Clock } from "../scheduler/clock.ts";
 import type { Slices } from "../scheduler/slices.ts";
-import { Listing } from "./listing.ts";
+import { InterfaceIndexes } from "./interface_indexes.ts";
 import type { RouteEntry } from "./route_entry.ts";
+import type { Slot } from "./slots.ts";
 
 /** What is to be done about one route. */
 export interface Change {
   readonly kind: "reinstall" | "remove";
   readonly entry: RouteEntry;
-}
-
-/**
- * Compares wanted routes with a listing of the kernel's routes of our protocol that was begun at
- * `listedAt` (µs).
- *
- * Not reported: excluded routes; routes about which the kernel has spoken since the listing began (the
- * listing is older than what we know); routes with a request under way, which will settle by itself;
- * `no_uninstall` routes that are there without being desired, because they are never taken away.
- */
-export function difference(
-  wanted: Iterable<RouteEntry>,
-  present: Listing,
-  listedAt: number,
-): Change[] {
-  return Array.from(wanted, (entry) => changeFor(entry, present, listedAt))
-    .filter((change) => change !== null);
-}
-
-/** The comparison for one route; `null` when nothing is to be done. */
-function changeFor(entry: RouteEntry, present: Listing, listedAt: number): Change | null {
-  if (entry.excluded || entry.unsettled || entry.changedAt >= listedAt) return null;
-  const isPresent = present.has(entry);
-  if (entry.desired) return isPresent ? null : { kind: "reinstall", entry };
-  return isPresent && !entry.config.noUninstall ? { kind: "remove", entry } : null;
 }
 
 export interface ReconcilerOptions {
@@ -50,6 +28,8 @@ export interface ReconcilerOptions {
   /** No sweep begins before it is known what a former run left. */
   readonly ready: Promise<void>;
   readonly wanted: () => Iterable<RouteEntry>;
+  /** The wanted route with this table and prefix. */
+  readonly wantedAt: (slot: Slot) => RouteEntry | undefined;
   /** Routes whose link is gone are left alone until it returns. */
   readonly linkPresent: (entry: RouteEntry) => boolean;
   readonly apply: (change: Change) => void;
@@ -94,15 +74,30 @@ export class Reconciler {
   }
 
   /** Each route is judged when its slice comes: what happened to it since the listing counts. */
-  async #mend(routes: readonly KernelRoute[], listedAt: number): Promise<void> {
+  async #mend(listed: RouteList, listedAt: number): Promise<void> {
     this.lastError = null;
     const { kernel, wanted, slices } = this.options;
-    const present = new Listing([], kernel);
-    await slices.run(routes, (route) => present.add(route));
+    const indexes = new InterfaceIndexes(kernel);
+    const sweep = this.sweeps + 1;
+    await slices.run(listed.fields(), (route) => {
+      const entry = this.#find(route, indexes);
+      if (entry !== undefined) entry.seenInSweep = sweep;
+    });
     await slices.run(wanted(), (entry) => {
-      const change = changeFor(entry, present, listedAt);
+      const change = changeFor(entry, entry.seenInSweep === sweep, listedAt);
       if (change !== null) this.#apply(change);
     });
+  }
+
+  /**
+   * The wanted route that the listed one is: the same table, prefix, next hop and source, out of the same
+   * interface, at the metric that all of ours have. What differs in anything is another route.
+   */
+  #find(listed: Readonly<RouteFields>, indexes: InterfaceIndexes): RouteEntry | undefined {
+    if (listed.metric !== 0) return undefined;
+    const entry = this.options.wantedAt(listed);
+    if (entry === undefined || !isSameRoute(listed, entry.fields)) return undefined;
+    return indexes.of(entry.config.dev) === listed.ifindex ? entry : undefined;
   }
 
   #apply(change: Change): void {
@@ -119,4 +114,18 @@ export class Reconciler {
     this.lastError = error.text;
     this.options.failed(error);
   }
+}
+
+/**
+ * What is to be done about a wanted route that the kernel's list, begun at `listedAt` (µs), has or has not;
+ * `null` when nothing is.
+ *
+ * Left alone are excluded routes; routes about which the kernel has spoken since the listing began (the
+ * listing is older than what we know); routes with a request under way, which will settle by itself;
+ * `no_uninstall` routes that are there without being desired, because they are never taken away.
+ */
+function changeFor(entry: RouteEntry, isPresent: boolean, listedAt: number): Change | null {
+  if (entry.excluded || entry.unsettled || entry.changedAt >= listedAt) return null;
+  if (entry.desired) return isPresent ? null : { kind: "reinstall", entry };
+  return isPresent && !entry.config.noUninstall ? { kind: "remove", entry } : null;
 }

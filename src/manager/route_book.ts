@@ -5,6 +5,7 @@
  * its entry waits among the leaving ones, where no sweep finds it.
  */
 import type { RouteConfig } from "../config/config.ts";
+import { parsePrefix } from "../kernel/ipv4.ts";
 import type { Kernel, KernelError } from "../kernel/kernel.ts";
 import type { EventActor, Report } from "../observe/event.ts";
 import type { Clock } from "../scheduler/clock.ts";
@@ -17,6 +18,7 @@ import type { Change } from "./reconciler.ts";
 import { sameRoute } from "./registration.ts";
 import { type InstallCause, type RouteContext, RouteEntry } from "./route_entry.ts";
 import type { SessionEntry } from "./session_entry.ts";
+import { type Slot, Slots } from "./slots.ts";
 import type { RouteOrigin } from "./snapshot.ts";
 
 export interface RouteBookOptions {
@@ -44,8 +46,9 @@ export class RouteBook implements RouteContext {
   readonly #options: RouteBookOptions;
   readonly #report: Report;
   readonly #excluded: ReadonlySet<string>;
-  /** By table and destination: the kernel holds one of a kind. */
-  readonly #wanted = new Map<string, RouteEntry>();
+  readonly #wanted = new Set<RouteEntry>();
+  /** The same by table and destination: the kernel holds one of a kind. */
+  readonly #slots = new Slots<RouteEntry>();
   /** By {@linkcode leavingKey}: withdrawn, and not yet gone from the kernel. */
   readonly #leaving = new Map<string, RouteEntry>();
 
@@ -65,7 +68,7 @@ export class RouteBook implements RouteContext {
   }
 
   wanted(): Iterable<RouteEntry> {
-    return this.#wanted.values();
+    return this.#wanted;
   }
 
   /** Withdrawn routes that the kernel has not let go yet. */
@@ -79,8 +82,20 @@ export class RouteBook implements RouteContext {
   }
 
   /** The wanted route with this table and destination. */
-  inSlot(key: Pick<RouteConfig, "table" | "dst">): RouteEntry | undefined {
-    return this.#wanted.get(slotKey(key));
+  inSlot({ table, dst }: Pick<RouteConfig, "table" | "dst">): RouteEntry | undefined {
+    const prefix = parsePrefix(dst);
+    if (prefix === null) return undefined;
+    return this.at({ table: table | 0, dst: prefix.address | 0, prefixLength: prefix.length });
+  }
+
+  /** The same by numbers. */
+  at(slot: Slot): RouteEntry | undefined {
+    return this.#slots.get(slot);
+  }
+
+  /** Whether the route is still wanted. */
+  has(entry: RouteEntry): boolean {
+    return this.#wanted.has(entry);
   }
 
   find(key: RouteKeyParts): RouteEntry | undefined {
@@ -92,7 +107,8 @@ export class RouteBook implements RouteContext {
   add(config: RouteConfig, origin: RouteOrigin, session: SessionEntry): RouteEntry {
     const excluded = this.isExcluded(config.dst);
     const entry = new RouteEntry(config, origin, session, excluded, this.#options.protocol, this);
-    this.#wanted.set(slotKey(config), entry);
+    this.#wanted.add(entry);
+    this.#slots.set(entry.fields, entry);
     this.#report("route_registered", { route: entry.subject });
     this.#takeOver(entry);
     this.act(entry, "register");
@@ -101,7 +117,8 @@ export class RouteBook implements RouteContext {
 
   /** Forgets the route, then removes it from the kernel as policy says. Resolves when that is done. */
   async remove(entry: RouteEntry): Promise<void> {
-    this.#wanted.delete(slotKey(entry.config));
+    this.#wanted.delete(entry);
+    this.#slots.delete(entry.fields);
     this.#leaving.set(leavingKey(entry), entry);
     this.#report("route_forgotten", { route: entry.subject });
     this.act(entry, "withdraw");
@@ -113,14 +130,14 @@ export class RouteBook implements RouteContext {
 
   /** Removes every route from the kernel as policy says for a withdrawal. Resolves when that is done. */
   async withdrawAll(): Promise<void> {
-    const entries = [...this.#wanted.values()];
+    const entries = [...this.#wanted];
     for (const entry of entries) this.act(entry, "withdraw");
     await Promise.all(entries.map((entry) => entry.settled()));
   }
 
   /** Resolves when the kernel has let go of every route that is not to be there. */
   async left(): Promise<void> {
-    const entries = [...this.#wanted.values(), ...this.#leaving.values()];
+    const entries = [...this.#wanted, ...this.#leaving.values()];
     await Promise.all(entries.filter(({ desired }) => !desired).map((entry) => entry.settled()));
   }
 
@@ -143,7 +160,7 @@ export class RouteBook implements RouteContext {
 
   /** Mends a difference, if it still is one: the listing may be older than a withdrawal. */
   mend({ kind, entry }: Change): void {
-    if (this.inSlot(entry.config) !== entry) return;
+    if (!this.has(entry)) return;
     if (kind === "reinstall") entry.reinstall("reconcile");
     else entry.removeStray();
   }
@@ -228,10 +245,3 @@ function milliseconds(us: number): string {
 function leavingKey({ identity, config }: RouteEntry): string {
   return `${identity} ${config.dev}`;
 }
-
-/** Table and destination: what the kernel holds one of. */
-function slotKey({ table, dst }: Pick<RouteConfig, "table" | "dst">): string {
-  return `${table} ${dst}`;
-}
-
-/** The route as events name it. */

@@ -7,7 +7,7 @@
  * desired, so that any sequence of wishes ends in the last one. What fails is tried again, later and later.
  */
 import type { Kernel, KernelError, KernelResult } from "../kernel/kernel.ts";
-import { type Route, routeIdentity } from "../kernel/route.ts";
+import { type Route, type RouteFields, routeFields, routeIdentity } from "../kernel/route.ts";
 import type { RouteConfig } from "../config/config.ts";
 import type { Clock } from "../scheduler/clock.ts";
 import type { Loop } from "../scheduler/loop.ts";
@@ -45,8 +45,12 @@ export interface RouteContext {
 
 export class RouteEntry implements TimerOwner {
   readonly route: Route;
-  /** See {@linkcode routeIdentity}; computed once, compared in every sweep. */
+  /** See {@linkcode routeIdentity}. */
   readonly identity: string;
+  /** The route by its numbers, compared in every sweep. */
+  readonly fields: Readonly<RouteFields>;
+  /** The last sweep in whose listing it was. */
+  seenInSweep = 0;
   /** What events about this route name. */
   readonly subject: EventRoute;
   /** Policy wants it in the kernel. */
@@ -83,6 +87,7 @@ export class RouteEntry implements TimerOwner {
   #retryTimer: TimerId | null = null;
   #whenSettled: (() => void)[] = [];
 
+  /** @throws {RangeError} when the configuration's text is no route */
   constructor(
     readonly config: RouteConfig,
     readonly origin: RouteOrigin,
@@ -94,6 +99,9 @@ export class RouteEntry implements TimerOwner {
     const { table, dst, via, src, dev } = config;
     this.route = { table, dst, via, src, dev, protocol };
     this.identity = routeIdentity(this.route);
+    const fields = routeFields(this.route);
+    if (fields === null) throw new RangeError(`no route: ${this.identity}`);
+    this.fields = fields;
     this.subject = { table, dst, via, dev, src };
     this.changedAt = this.#desiredSince = context.clock.now();
   }

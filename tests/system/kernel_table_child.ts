@@ -29,7 +29,7 @@ async function routesSeen(strictCheck: boolean): Promise<[KernelRoute[], number]
   const result = await kernel.list({ protocol: ours });
   if (!result.ok) throw new Error(result.error.text);
   kernel.close();
-  const sorted = result.routes.sort((a, b) => a.dst.localeCompare(b.dst) || a.table - b.table);
+  const sorted = [...result.routes].sort((a, b) => a.dst.localeCompare(b.dst) || a.table - b.table);
   return [sorted, kernel.counters.unreadable];
 }
 

@@ -107,7 +107,7 @@ export function status(given: Partial<Status> = {}): Status {
 export class FakeDaemon implements ApiContext {
   sessions: SessionSnapshot[] = [];
   routes: RouteSnapshot[] = [];
-  kernel: ListResult = { ok: true, routes: [] };
+  kernel: ListResult<Iterable<KernelRoute>> = { ok: true, routes: [] };
   readiness: Readiness = { ready: true };
   statusDocument = status();
   outcome: Outcome = { ok: true };
@@ -155,7 +155,7 @@ export class FakeDaemon implements ApiContext {
     return BUILTIN_NAMES.tables.numberOf(text) ?? (/^\d+$/.test(text) ? Number(text) : undefined);
   }
 
-  kernelRoutes(): Promise<ListResult> {
+  kernelRoutes(): Promise<ListResult<Iterable<KernelRoute>>> {
     return Promise.resolve(this.kernel);
   }
 

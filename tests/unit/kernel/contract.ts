@@ -48,7 +48,7 @@ export function route(parts: Partial<Route> = {}): Route {
 export async function listed(kernel: Kernel, filter = {}): Promise<string[]> {
   const result = await kernel.list({ protocol: ours, ...filter });
   assert(result.ok, result.ok ? "" : result.error.text);
-  return result.routes.map(text).sort();
+  return Array.from(result.routes, text).sort();
 }
 
 /** One line of {@linkcode listed}. */
@@ -127,10 +127,11 @@ export const contract: readonly ContractCase[] = [
       await succeeds(kernel.replace(route({ dst: "10.50.0.2/32", dev: world.dev })));
       const result = await kernel.list({ protocol: ours });
       assert(result.ok);
-      assertEquals(result.routes.length, 2);
-      assertEquals(result.routes.find(({ dst }) => dst === "10.50.0.1/32")?.src, null);
-      assert(result.routes.every(({ ifindex }) => ifindex === result.routes[0].ifindex));
-      assert(result.routes[0].ifindex > 0);
+      const routes = [...result.routes];
+      assertEquals(routes.length, 2);
+      assertEquals(routes.find(({ dst }) => dst === "10.50.0.1/32")?.src, null);
+      assert(routes.every(({ ifindex }) => ifindex === routes[0].ifindex));
+      assert(routes[0].ifindex > 0);
     },
   },
   {
@@ -184,7 +185,7 @@ export const contract: readonly ContractCase[] = [
       await succeeds(kernel.replace(route({ table: 100 })));
       const all = await kernel.list({ table: 100 });
       assert(all.ok);
-      assertEquals(all.routes.map((each) => each.protocol).sort(), [ours, 99]);
+      assertEquals(Array.from(all.routes, ({ protocol }) => protocol).sort(), [ours, 99]);
       const everywhere = await kernel.list({});
       assert(everywhere.ok);
       assert(everywhere.routes.length >= 2);
