@@ -9,6 +9,12 @@ export interface Load {
   readonly sessions: number;
   readonly intervalMs: number;
   readonly detectMult: number;
+  /** Routes of others in the table besides; none unless told. */
+  readonly foreignRoutes?: number;
+  /** Whether the contestant's threads may use the far side's core as well. */
+  readonly bothCores?: boolean;
+  /** How often livenessd compares the kernel's table with what it wants; its default unless told. */
+  readonly reconcileIntervalMs?: number;
 }
 
 /** Paths of the programs that a run needs. */
@@ -151,7 +157,10 @@ function livenessdConfig(directory: string, load: Load) {
       rx_min: `${load.intervalMs}ms`,
       detect_mult: load.detectMult,
     },
-    kernel: { protocol: ROUTE_PROTOCOL },
+    kernel: {
+      protocol: ROUTE_PROTOCOL,
+      ...load.reconcileIntervalMs && { reconcile_interval: `${load.reconcileIntervalMs}ms` },
+    },
     api: { socket: controlSocket(directory) },
     routes: Array.from({ length: load.sessions }, (_, index) => ({
       dst: `${peerAddress(index)}/32`,

@@ -22,6 +22,11 @@ export function peerAddress(index: number): string {
   return `10.1.${Math.floor(index / 250)}.${index % 250 + 1}`;
 }
 
+/** Destination of somebody else's route number `index`. */
+function foreignAddress(index: number): string {
+  return `20.${index >> 16}.${(index >> 8) & 255}.${index & 255}`;
+}
+
 /** What the far side reports several times a second. See bench/farside.c. */
 export interface FarSample {
   readonly t: number;
@@ -194,6 +199,15 @@ export class Lab implements AsyncDisposable {
     return new Lab(near, far, directory, nice, stack.move());
   }
 
+  /** Puts routes of somebody else's into the contestant's main table. */
+  async addForeignRoutes(count: number): Promise<void> {
+    const lines = Array.from(
+      { length: count },
+      (_, index) => `route add ${foreignAddress(index)}/32 via ${FAR_ADDRESS} proto static`,
+    );
+    await this.near.ipBatch(lines);
+  }
+
   /** Starts the peers. */
   startPeers(farside: string, options: PeerOptions): FarSide {
     const argv = Object.entries({
@@ -205,7 +219,9 @@ export class Lab implements AsyncDisposable {
       dst: NEAR_ADDRESS,
       "report-ms": 100,
     }).flatMap(([name, value]) => [`--${name}`, String(value)]);
-    const peers = new FarSide(this.far.command(this.#pinned(FAR_CORE, [farside, ...argv]), piped));
+    const peers = new FarSide(
+      this.far.command(this.#pinned([FAR_CORE], [farside, ...argv]), piped),
+    );
     this.#stack.defer(() => peers.program.stop());
     return peers;
   }
@@ -216,30 +232,31 @@ export class Lab implements AsyncDisposable {
     argv: string[],
     env: Record<string, string> = {},
     line?: (text: string) => void,
+    bothCores = false,
   ): Program {
-    return this.#start(name, NEAR_CORE, argv, env, line);
+    return this.#start(name, bothCores ? [NEAR_CORE, FAR_CORE] : [NEAR_CORE], argv, env, line);
   }
 
   /** Starts an observer in the contestant's namespace, on the far side's core. */
   startObserver(name: string, argv: string[], line: (text: string) => void): Program {
-    return this.#start(name, FAR_CORE, argv, { TZ: "UTC" }, line);
+    return this.#start(name, [FAR_CORE], argv, { TZ: "UTC" }, line);
   }
 
   #start(
     name: string,
-    core: number,
+    cores: readonly number[],
     argv: string[],
     env: Record<string, string>,
     line?: (text: string) => void,
   ): Program {
-    const command = this.near.command(this.#pinned(core, argv), { ...piped, env });
+    const command = this.near.command(this.#pinned(cores, argv), { ...piped, env });
     const program = new Program(name, command, line);
     this.#stack.defer(() => program.stop());
     return program;
   }
 
-  #pinned(core: number, argv: string[]): string[] {
-    return ["nice", "-n", String(this.nice), "taskset", "--cpu-list", String(core), ...argv];
+  #pinned(cores: readonly number[], argv: string[]): string[] {
+    return ["nice", "-n", String(this.nice), "taskset", "--cpu-list", cores.join(), ...argv];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

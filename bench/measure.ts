@@ -66,12 +66,14 @@ export class Run implements AsyncDisposable {
   ): Promise<Run> {
     await using stack = new AsyncDisposableStack();
     const lab = stack.use(await Lab.create(nice));
+    await lab.addForeignRoutes(load.foreignRoutes ?? 0);
     const start = await contestant.prepare(lab, load, programs);
     const { port, packetBytes: length } = contestant;
     const peers = lab.startPeers(programs.farside, { ...load, port, length, talkative });
     await peers.sample();
     const begun = performance.now();
-    const program = lab.startContestant(contestant.name, start.argv, start.env, line);
+    const { argv, env } = start;
+    const program = lab.startContestant(contestant.name, argv, env, line, load.bothCores);
     const client = contestant.routes ? stack.use(new Client(controlSocket(lab.directory))) : null;
     const moved = stack.move();
     return new Run(lab, load, peers, program, client, contestant, signal, begun, moved);

@@ -6,6 +6,7 @@ import { garbage } from "./scenarios/garbage.ts";
 import { scale } from "./scenarios/scale.ts";
 import { silence } from "./scenarios/silence.ts";
 import { small } from "./scenarios/small.ts";
+import { tables } from "./scenarios/tables.ts";
 
 export const scenarios: readonly Scenario[] = [
   cost(2_000, true, ["livenessd", "plain", "bird", "floor", "reference", "frr"]),
@@ -15,4 +16,5 @@ export const scenarios: readonly Scenario[] = [
   garbage,
   adversity,
   scale,
+  tables,
 ];
