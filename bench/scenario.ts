@@ -32,8 +32,11 @@ export interface Scenario {
   run(suite: Suite): Promise<Outcome>;
 }
 
-/** Between "all up" and a window: the garbage of the start-up is collected, caches are warm. */
-export const SETTLE_MS = 3_000;
+/**
+ * Between "all up" and a window: the garbage of the start-up is collected, caches are warm, and what will be
+ * compiled is: a window is to show what a daemon costs for weeks, not in its first seconds.
+ */
+export const SETTLE_MS = 15_000;
 
 /** The load of most scenarios: 300 ms × 3. */
 export function usualLoad(sessions: number): Load {

@@ -46,7 +46,7 @@ async function lossy(key: ContestantKey, percent: number, suite: Suite): Promise
   await using run = await Run.start(contestants[key], load, suite);
   await run.allUp();
   await lose(run.lab, percent);
-  await run.pass(2 * SETTLE_MS);
+  await run.pass(SETTLE_MS);
   const window = await run.window(2 * suite.windowMs);
   return { ...window, name: `${contestants[key].name}, ${percent} % loss`, sessions: LOSSY };
 }

@@ -42,7 +42,7 @@ export const garbage: Scenario = {
       note,
     );
     await run.allUp();
-    await run.pass(2 * SETTLE_MS);
+    await run.pass(SETTLE_MS);
     if (traced.splice(0).length === 0) throw new Error("V8 told of no collection during the start");
     const heapBefore = (await run.client!.scrape()).sum("livenessd_heap_used_bytes");
     const packets = await pass(run, suite);

@@ -26,7 +26,7 @@ export const tables: Scenario = {
   name: "tables",
   title: "Big tables",
   about:
-    `${OURS} sessions at 300 ms × 3, all up and installed among ${FOREIGN} routes of others; the ` +
+    `${OURS} sessions at 1 s × 3, all up and installed among ${FOREIGN} routes of others; the ` +
     `kernel's table is compared with what is wanted every ${
       SWEEP_MS / 1000
     } s. The daemon may use ` +
@@ -35,6 +35,7 @@ export const tables: Scenario = {
   async run(suite) {
     const load = {
       ...usualLoad(OURS),
+      intervalMs: 1000,
       foreignRoutes: FOREIGN,
       reconcileIntervalMs: SWEEP_MS,
       bothCores: true,
@@ -43,7 +44,7 @@ export const tables: Scenario = {
     const upAfterMs = await run.allUp();
     if (upAfterMs === null) throw new Error("never all up");
     // By then the code of a sweep has been compiled, and what the start left has been collected.
-    await run.pass(4 * SETTLE_MS);
+    await run.pass(SETTLE_MS);
     const rssBefore = run.program.rssMb();
     const waitedBefore = run.program.waitedMs();
     const periods = await watch(run, suite);
