@@ -18,7 +18,7 @@ export interface ApiContext {
   /** Its routes and sessions are taken a slice at a time; the loop runs between two slices. */
   readonly manager: Omit<ManagerApi, "counts">;
   readonly status: StatusSource;
-  readonly events: Pick<EventLog, "follow" | "history">;
+  readonly events: Pick<EventLog, "follow" | "history" | "sessionHistory">;
   readonly metrics: Pick<Metrics, "scrape">;
   /** Judges a route given as the configuration's mapping: `{dst, via, dev, src, table?, probe?, …}`. */
   parseRoute(input: unknown): ParsedRoute;

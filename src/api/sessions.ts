@@ -1,5 +1,7 @@
 import * as v from "valibot";
 import type { SessionKeyParts } from "../manager/manager_api.ts";
+import type { SessionSnapshot } from "../manager/snapshot.ts";
+import type { Event } from "../observe/event.ts";
 import { readJsonObject } from "./body.ts";
 import type { ApiContext } from "./context.ts";
 import { ApiProblem, quote } from "./problem.ts";
@@ -18,11 +20,43 @@ const AdminRequest = v.strictObject({
 });
 type AdminRequest = v.InferOutput<typeof AdminRequest>;
 
-/** `GET /v1/sessions`: every session. */
-export function listSessions(context: ApiContext): Response {
-  return new Response(jsonArrayBody(context.manager.sessions(), context.pause), {
+/** What a session can be asked for by. */
+const KEYS = ["peer", "dev", "src"] as const;
+
+/**
+ * `GET /v1/sessions`: every session. With `peer`, `dev` or `src` those that fit, and with `peer` each with
+ * its `history`: the last 32 events.
+ */
+export function listSessions(context: ApiContext, request: Request): Response {
+  const wanted = readKeys(new URL(request.url).searchParams);
+  const sessions = wanted.length === 0
+    ? context.manager.sessions()
+    : chosen(context, wanted, wanted.some(([key]) => key === "peer"));
+  return new Response(jsonArrayBody(sessions, context.pause), {
     headers: { "content-type": "application/json" },
   });
+}
+
+function readKeys(query: URLSearchParams): [typeof KEYS[number], string][] {
+  return Array.from(query, ([name, value]) => {
+    const key = KEYS.find((each) => each === name);
+    if (key !== undefined) return [key, value];
+    throw new ApiProblem(
+      400,
+      `there is no parameter ${quote(name)}; allowed are ${KEYS.join(", ")}`,
+    );
+  });
+}
+
+function* chosen(
+  { manager, events }: ApiContext,
+  wanted: readonly [typeof KEYS[number], string][],
+  withHistory: boolean,
+): Iterable<SessionSnapshot & { readonly history?: Event[] }> {
+  for (const session of manager.sessions()) {
+    if (!wanted.every(([key, value]) => session[key] === value)) continue;
+    yield withHistory ? { ...session, history: events.sessionHistory(session) } : session;
+  }
 }
 
 /**

@@ -82,7 +82,8 @@ function parse(line: string): Event | GapRecord {
   }
 }
 
-function eventLine(event: Event, style: Style): string {
+/** An event in words, with its time and number. */
+export function eventLine(event: Event, style: Style): string {
   const text = describeEvent(event.kind, event);
   const level = levelOf(event.kind, event);
   const painted = level === "warn" || level === "error"

@@ -129,7 +129,12 @@ class Cli {
         );
     view("status", "show what the daemon does and what went wrong", showStatus);
     view("routes", "list the wanted routes, and why one is not installed", listRoutes);
-    view("sessions", "list the sessions, and why one is down", listSessions);
+    this.program.command("sessions [peer]")
+      .description("list the sessions, and why one is down; of one PEER with what happened to them")
+      .option("--json", "print the API's JSON")
+      .action((peer: string | undefined, { json = false }: { json?: boolean }) =>
+        this.#withDaemon((client, io) => listSessions(client, io, json, peer))
+      );
     this.program.command("events").description("show what happened, oldest first")
       .option("--follow", "go on as it happens, until interrupted")
       .option("--since <seq>", "only what came after event number SEQ", eventNumber, 0)

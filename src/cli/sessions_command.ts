@@ -1,21 +1,44 @@
 import type { SessionSnapshot } from "../manager/snapshot.ts";
 import { escapeControls } from "../observe/escape.ts";
+import type { Event } from "../observe/event.ts";
 import type { ApiClient, DaemonCommand } from "./client.ts";
 import type { CliIo } from "./io.ts";
+import { eventLine } from "./events_command.ts";
+import { CliError, Exit } from "./exit.ts";
 import { printJson } from "./json_output.ts";
 import { type Style, styleOf } from "./style.ts";
 import { type Column, renderTable } from "./table.ts";
 import { readWordPairs } from "./word_pairs.ts";
 import { age, microseconds, whySession } from "./wording.ts";
 
-/** `sessions`: each session, and why it is down. */
-export async function listSessions(client: ApiClient, io: CliIo, json: boolean): Promise<void> {
-  const response = await client.request("GET", "/v1/sessions");
+/** A session as the API tells of it; with its past when it was asked for by its peer. */
+type ShownSession = SessionSnapshot & { readonly history?: readonly Event[] };
+
+/**
+ * `sessions [PEER]`: each session, and why it is down; those of one peer with the last that happened to them.
+ * @throws {CliError} when there is no session with that peer
+ */
+export async function listSessions(
+  client: ApiClient,
+  io: CliIo,
+  json: boolean,
+  peer?: string,
+): Promise<void> {
+  const query = peer === undefined ? "" : `?peer=${encodeURIComponent(peer)}`;
+  const response = await client.request("GET", `/v1/sessions${query}`);
   if (json) return await printJson(io, response);
-  const sessions = await response.json() as SessionSnapshot[];
+  const sessions = await response.json() as ShownSession[];
+  if (sessions.length === 0 && peer !== undefined) {
+    throw new CliError(Exit.failed, `there is no session with peer ${escapeControls(peer)}`);
+  }
   if (sessions.length === 0) return await io.err("There are no sessions.\n");
   sessions.sort(byAddress);
-  await io.out(renderTable(columns(styleOf(io), io.now()), sessions, io.columns));
+  const style = styleOf(io);
+  await io.out(renderTable(columns(style, io.now()), sessions, io.columns));
+  for (const { history = [] } of sessions) {
+    if (history.length === 0) continue;
+    await io.out("\n" + history.map((event) => eventLine(event, style) + "\n").join(""));
+  }
 }
 
 /**

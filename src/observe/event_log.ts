@@ -1,6 +1,7 @@
-import type { EventDetails, EventKind, EventRecord } from "./event.ts";
+import type { Event, EventDetails, EventKind, EventRecord, EventSession } from "./event.ts";
 import { Follower } from "./follower.ts";
 import { Ring } from "./ring.ts";
+import { SessionHistory } from "./session_history.ts";
 
 /** Events kept. */
 const HISTORY = 1_000;
@@ -25,6 +26,7 @@ export interface EventLogOptions {
 export class EventLog {
   readonly #options: EventLogOptions;
   readonly #recent = new Ring<EventRecord>(HISTORY);
+  readonly #sessions = new SessionHistory();
   readonly #followers = new Set<Follower>();
   #seq = 0;
 
@@ -41,6 +43,7 @@ export class EventLog {
   readonly report = (kind: EventKind, details: EventDetails): void => {
     const record: EventRecord = { seq: ++this.#seq, at: this.#options.wall(), kind, details };
     this.#recent.push(record);
+    if (kind.startsWith("session_")) this.#sessions.add(record, details.session!);
     for (const follower of this.#followers) follower.push(record);
     this.#options.write(record);
   };
@@ -48,6 +51,11 @@ export class EventLog {
   /** The kept events with a sequence number above `since`, oldest first. */
   history(since = 0): EventRecord[] {
     return this.#recent.toArray().filter((record) => record.seq > since);
+  }
+
+  /** The last 32 events of one session, oldest first. */
+  sessionHistory(session: EventSession): Event[] {
+    return this.#sessions.of(session);
   }
 
   /**

@@ -44,6 +44,33 @@ Deno.test("GET /v1/sessions and /v1/routes answer the manager's snapshots", asyn
   assertEquals(await json(await ask(daemon, "GET", "/v1/status")), daemon.statusDocument);
 });
 
+Deno.test("GET /v1/sessions answers the sessions that fit, those of a peer with their history", async () => {
+  const daemon = new FakeDaemon();
+  daemon.sessions = [session(), session({ dev: "tun1" }), session({ peer: "10.1.0.2" })];
+  const [one, other, third] = daemon.sessions;
+  const subject = { dev: one!.dev, src: one!.src, peer: one!.peer };
+  daemon.events.report("session_state", { session: subject, from: "init", to: "up" });
+  const history = [{
+    seq: 1,
+    time: "2023-11-14T22:13:20.123Z",
+    kind: "session_state",
+    session: subject,
+    from: "init",
+    to: "up",
+  }];
+  const answer = async (query: string) =>
+    await json(await ask(daemon, "GET", `/v1/sessions?${query}`));
+  assertEquals(await answer("dev=tun0"), [one, third]);
+  assertEquals(await answer(`peer=${one!.peer}`), [{ ...one, history }, { ...other, history: [] }]);
+  assertEquals(await answer(`peer=${one!.peer}&dev=tun1`), [{ ...other, history: [] }]);
+  assertEquals(await answer("peer=10.9.9.9"), []);
+  const refused = await problem(await ask(daemon, "GET", "/v1/sessions?pear=1"), 400);
+  assertEquals(
+    refused.detail,
+    'there is no parameter "pear"; allowed are peer, dev, src',
+  );
+});
+
 Deno.test("a long answer is made in slices between which the loop runs", async () => {
   const daemon = new FakeDaemon();
   daemon.sessions = Array.from({ length: 5_000 }, (_, i) => session({ peer: `10.1.${i}` }));

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { stripAnsiCode } from "@std/fmt/colors";
 import { main } from "../../../src/cli/program.ts";
 import { asEvent } from "../../../src/observe/event.ts";
-import { FakeDaemon } from "../api/fake_daemon.ts";
+import { FakeDaemon, session } from "../api/fake_daemon.ts";
 import { Console, run, withDaemon } from "./support.ts";
 
 const SESSION = { dev: "tun0", src: "10.0.0.1", peer: "10.1.0.1" };
@@ -42,6 +42,22 @@ class Watched extends Console {
     if (this.stdout.includes(this.#awaited)) this.#seen?.();
   }
 }
+
+Deno.test("sessions PEER shows its sessions and what happened to them", async () => {
+  const daemon = daemonWithEvents(2);
+  daemon.sessions = [session(), session({ peer: "10.1.0.2" })];
+  await withDaemon(daemon, async (cli) => {
+    const { status, stdout, stderr } = await cli(["sessions", "10.1.0.1"]);
+    assertEquals([status, stderr], [0, ""]);
+    const [head, row, blank, ...events] = stdout.trimEnd().split("\n");
+    assert(head!.startsWith("PEER") && row!.startsWith("10.1.0.1 ") && blank === "", stdout);
+    const words = "session 10.1.0.1 dev tun0 src 10.0.0.1: up -> down (timeout)";
+    assertEquals(events, [1, 2].map((seq) => `2023-11-14T22:13:20.123Z #${seq} ${words}`));
+    const none = await cli(["sessions", "10.1.0.9"]);
+    assertEquals(none.status, 1);
+    assertStringIncludes(none.stderr, "there is no session with peer 10.1.0.9");
+  });
+});
 
 Deno.test("events are a line each, with time, number and what happened", async () => {
   const daemon = daemonWithEvents(1);
