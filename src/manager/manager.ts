@@ -270,7 +270,8 @@ export class Manager implements ManagerApi, SessionContext {
     if (refusal !== null) return this.#refuse(config, refusal);
     const session = this.#sessionFor(config);
     const entry = this.book.add(config, origin, session);
-    session.routes.push(entry);
+    // Arrays that grow by themselves keep room for sixteen; most sessions have one route.
+    session.routes = [...session.routes, entry];
     if (session.session.state === State.Up) this.book.act(entry, "session_up");
     this.#applyAdmin(session);
     this.keeper.changed();
@@ -389,7 +390,7 @@ export class Manager implements ManagerApi, SessionContext {
 
   #leaveSession(route: RouteEntry): void {
     const entry = route.session;
-    entry.routes.splice(entry.routes.indexOf(route), 1);
+    entry.routes = entry.routes.filter((each) => each !== route);
     if (entry.routes.length > 0) return this.#applyAdmin(entry);
     this.#states[STATE_NAMES[entry.session.state]]--;
     entry.end.counters.sessions[STATE_NAMES[entry.session.state]]--;

@@ -85,7 +85,7 @@ export class RouteEntry implements TimerOwner {
   #desiredSince: number;
   #cause: InstallCause = "policy";
   #retryTimer: TimerId | null = null;
-  #whenSettled: (() => void)[] = [];
+  #whenSettled: (() => void)[] | null = null;
 
   /** @throws {RangeError} when the configuration's text is no route */
   constructor(
@@ -201,7 +201,7 @@ export class RouteEntry implements TimerOwner {
   /** Settles once the kernel holds what is desired. Never rejects. */
   settled(): Promise<void> {
     if (!this.unsettled) return Promise.resolve();
-    return new Promise((resolve) => this.#whenSettled.push(resolve));
+    return new Promise((resolve) => (this.#whenSettled ??= []).push(resolve));
   }
 
   /** Gives the retry timer back. */
@@ -343,8 +343,8 @@ export class RouteEntry implements TimerOwner {
 
   #settle(): void {
     const waiting = this.#whenSettled;
-    if (waiting.length === 0) return;
-    this.#whenSettled = [];
+    if (waiting === null) return;
+    this.#whenSettled = null;
     for (const resolve of waiting) resolve();
   }
 }

@@ -57,9 +57,11 @@ export interface SessionContext {
   unanswered(entry: SessionEntry): void;
 }
 
+const NO_ROUTES: readonly RouteEntry[] = [];
+
 export class SessionEntry implements TimerOwner {
   /** The routes that this session gates: one or a few. */
-  readonly routes: RouteEntry[] = [];
+  routes: readonly RouteEntry[] = NO_ROUTES;
   /** What events about this session name. */
   readonly subject: EventSession;
   readonly #txTimer: TimerId;
@@ -83,7 +85,9 @@ export class SessionEntry implements TimerOwner {
   /** How long it listens before it speaks, µs; 0 from the first word of either side on. */
   listenUs = 0;
   #formerIntervalUs = 0;
-  #recorded: FormerSession | null = null;
+  /** What was recorded last; nothing yet: -1. */
+  #recordedIntervalUs = -1;
+  #recordedPassive = false;
   #rxCounter: Counter;
   #rxVersion: number;
 
@@ -134,20 +138,22 @@ export class SessionEntry implements TimerOwner {
   /** Whether what was last {@linkcode record}ed still holds. */
   get recordHolds(): boolean {
     const { session } = this;
-    return this.#recorded?.interval_us === this.intervalUs &&
-      this.#recorded.passive === (session.peerMode === "passive");
+    return this.#recordedIntervalUs === this.intervalUs &&
+      this.#recordedPassive === (session.peerMode === "passive");
   }
 
   /** What a next run needs to know of it. */
   record(): FormerSession {
     const { end, peer, session } = this;
-    return this.#recorded = {
+    this.#recordedIntervalUs = this.intervalUs;
+    this.#recordedPassive = session.peerMode === "passive";
+    return {
       dev: end.dev,
       src: end.address,
       peer,
       discriminator: session.localDiscr,
-      interval_us: this.intervalUs,
-      passive: session.peerMode === "passive",
+      interval_us: this.#recordedIntervalUs,
+      passive: this.#recordedPassive,
     };
   }
 
