@@ -77,8 +77,7 @@ export const contestants = {
     routes: false,
     async prepare(lab, load, programs) {
       await routePeers(lab);
-      const numbers = [PROFILE_PORT, load.sessions, load.intervalMs].map(String);
-      return { argv: [programs.floor, NEAR_ADDRESS, ...numbers] };
+      return { argv: [programs.floor, ...loadArguments(load)] };
     },
   },
   reference: {
@@ -88,8 +87,7 @@ export const contestants = {
     routes: false,
     async prepare(lab, load, programs) {
       await routePeers(lab);
-      const numbers = [PROFILE_PORT, load.sessions, load.intervalMs].map(String);
-      return { argv: [given(programs.reference), NEAR_ADDRESS, ...numbers, FAR_ADDRESS, DEV] };
+      return { argv: [given(programs.reference), ...loadArguments(load), FAR_ADDRESS, DEV] };
     },
   },
   frr: {
@@ -122,6 +120,11 @@ export const contestants = {
 } as const satisfies Record<string, Contestant>;
 
 export type ContestantKey = keyof typeof contestants;
+
+/** What the floor and the reference are told, in their order. */
+function loadArguments({ sessions, intervalMs }: Load): string[] {
+  return [NEAR_ADDRESS, ...[PROFILE_PORT, sessions, intervalMs].map(String)];
+}
 
 function livenessd(name: string, env: Record<string, string>): Contestant {
   return {

@@ -36,7 +36,6 @@ const rooms: Readonly<Record<string, Room>> = {
 /** The files by which a room is known to those that see only its interface. */
 const interfaces: readonly string[] = [
   "src/kernel/change.ts",
-  "src/kernel/ipv4.ts",
   "src/kernel/kernel.ts",
   "src/kernel/route.ts",
   "src/manager/manager_api.ts",

@@ -63,6 +63,16 @@ export class RouteFields {
   metric = 0;
 }
 
+/** What the kernel holds one route in at each metric: numbers as in {@linkcode RouteFields}. */
+export type Slot = Pick<RouteFields, "table" | "dst" | "prefixLength">;
+
+/** The slot that a route belongs in; `null` when `dst` is no prefix. */
+export function routeSlot({ table, dst }: Pick<Route, "table" | "dst">): Slot | null {
+  const prefix = parsePrefix(dst);
+  if (prefix === null) return null;
+  return { table: table | 0, dst: prefix.address | 0, prefixLength: prefix.length };
+}
+
 /** What {@linkcode routeIdentity} is to routes in words. */
 export function isSameRoute(a: RouteFields, b: RouteFields): boolean {
   return a.dst === b.dst && a.prefixLength === b.prefixLength && a.table === b.table &&
@@ -71,14 +81,11 @@ export function isSameRoute(a: RouteFields, b: RouteFields): boolean {
 
 /** The route by its numbers, the interface index 0 where it has none; `null` when its text is no route. */
 export function routeFields(route: Route | KernelRoute): RouteFields | null {
-  const prefix = parsePrefix(route.dst);
+  const slot = routeSlot(route);
   const via = route.via === null ? 0 : parseAddress(route.via);
   const src = route.src === null ? 0 : parseAddress(route.src);
-  if (prefix === null || via === null || src === null) return null;
-  const fields = new RouteFields();
-  fields.table = route.table | 0;
-  fields.dst = prefix.address | 0;
-  fields.prefixLength = prefix.length;
+  if (slot === null || via === null || src === null) return null;
+  const fields = Object.assign(new RouteFields(), slot);
   fields.via = via | 0;
   fields.hasVia = route.via !== null;
   fields.src = src | 0;

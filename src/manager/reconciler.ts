@@ -6,12 +6,11 @@
  * behind that would have to be collected: a sweep must not hold up the loop, however long the list is.
  */
 import type { Kernel, KernelError, RouteList } from "../kernel/kernel.ts";
-import { isSameRoute, type RouteFields } from "../kernel/route.ts";
+import { isSameRoute, type RouteFields, type Slot } from "../kernel/route.ts";
 import type { Clock } from "../scheduler/clock.ts";
 import type { Slices } from "../scheduler/slices.ts";
 import { InterfaceIndexes } from "./interface_indexes.ts";
 import type { RouteEntry } from "./route_entry.ts";
-import type { Slot } from "./slots.ts";
 
 /** What is to be done about one route. */
 export interface Change {

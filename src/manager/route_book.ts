@@ -5,8 +5,8 @@
  * its entry waits among the leaving ones, where no sweep finds it.
  */
 import type { RouteConfig } from "../config/config.ts";
-import { parsePrefix } from "../kernel/ipv4.ts";
 import type { Kernel, KernelError } from "../kernel/kernel.ts";
+import { routeSlot, type Slot } from "../kernel/route.ts";
 import type { EventActor, Report } from "../observe/event.ts";
 import type { Clock } from "../scheduler/clock.ts";
 import type { Loop } from "../scheduler/loop.ts";
@@ -18,7 +18,7 @@ import type { Change } from "./reconciler.ts";
 import { sameRoute } from "./registration.ts";
 import { type InstallCause, type RouteContext, RouteEntry } from "./route_entry.ts";
 import type { SessionEntry } from "./session_entry.ts";
-import { type Slot, Slots } from "./slots.ts";
+import { Slots } from "./slots.ts";
 import type { RouteOrigin } from "./snapshot.ts";
 
 export interface RouteBookOptions {
@@ -82,10 +82,9 @@ export class RouteBook implements RouteContext {
   }
 
   /** The wanted route with this table and destination. */
-  inSlot({ table, dst }: Pick<RouteConfig, "table" | "dst">): RouteEntry | undefined {
-    const prefix = parsePrefix(dst);
-    if (prefix === null) return undefined;
-    return this.at({ table: table | 0, dst: prefix.address | 0, prefixLength: prefix.length });
+  inSlot(route: Pick<RouteConfig, "table" | "dst">): RouteEntry | undefined {
+    const slot = routeSlot(route);
+    return slot === null ? undefined : this.at(slot);
   }
 
   /** The same by numbers. */

@@ -1,3 +1,5 @@
+import type { Slot } from "../kernel/route.ts";
+
 /**
  * Things by table and prefix, the kernel's own order of keys. Found by numbers alone: a sweep looks for each
  * route that the kernel lists, and must not make a key for each.
@@ -19,12 +21,4 @@ export class Slots<T> {
   delete({ table, dst, prefixLength }: Slot): void {
     this.#tables.get(table)?.[prefixLength]?.delete(dst);
   }
-}
-
-/** Table and prefix, as in `RouteFields`. */
-export interface Slot {
-  readonly table: number;
-  readonly dst: number;
-  /** 0..32. */
-  readonly prefixLength: number;
 }

@@ -1,9 +1,14 @@
-import { asEvent, type Event, type EventDetails, type EventRecord } from "./event.ts";
-import type { EventSession } from "./event.ts";
+import {
+  asEvent,
+  type Event,
+  type EventDetails,
+  type EventRecord,
+  type EventSession,
+} from "./event.ts";
 
 /** Events shown of each session. */
 export const SESSION_HISTORY = 32;
-/** Events kept of all sessions together (a power of two): half a minute's worth when 30,000 of them flap. */
+/** Events kept of all sessions together (a power of two). */
 const MOST = 32_768;
 /** Different things that can have happened, each kept once; stalls of this host make some of them unique. */
 const SHAPES = 1_024;

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { type Slot, Slots } from "../../../src/manager/slots.ts";
+import type { Slot } from "../../../src/kernel/route.ts";
+import { Slots } from "../../../src/manager/slots.ts";
 
 function slot(table: number, dst: number, prefixLength: number): Slot {
   return { table: table | 0, dst: dst | 0, prefixLength };

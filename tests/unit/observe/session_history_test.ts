@@ -103,8 +103,11 @@ Deno.test("a session that was removed has no past, and one that is made anew beg
 Deno.test("a thousand different messages are kept, further ones are left out", () => {
   const bench = new Bench();
   const one = session(1);
-  for (let i = 0; i < 1_100; i++) bench.happens(one, { message: `held up for ${i} ms` });
-  const messages = bench.history.of(one).map(({ message }) => message);
-  assertEquals(messages, Array(SESSION_HISTORY).fill(undefined));
+  const stall = (i: number) => bench.happens(one, { message: `held up for ${i} ms` });
+  const messages = () => bench.history.of(one).map(({ message }) => message);
+  for (let i = 1; i <= 1_024; i++) stall(i);
+  assertEquals(messages().at(-1), "held up for 1024 ms");
+  for (let i = 1_025; i <= 1_100; i++) stall(i);
+  assertEquals(messages(), Array(SESSION_HISTORY).fill(undefined));
   assertEquals(bench.seqs(one).at(-1), 1_100);
 });
