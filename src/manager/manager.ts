@@ -19,6 +19,7 @@ import { TimerWheel } from "../scheduler/timer_wheel.ts";
 import type { Endpoint, Transport } from "../transport/transport.ts";
 import { Adoption } from "./adoption.ts";
 import { worthReporting } from "./backoff.ts";
+import { Departures } from "./departures.ts";
 import type { FormerRoute, FormerSession } from "./former_run.ts";
 import { type HistogramKind, type HistogramSink, type LocalEnd, noSessions } from "./local_end.ts";
 import type {
@@ -66,8 +67,6 @@ export interface ManagerOptions {
   readonly lag: Observer;
 }
 
-/** Packets that leave sooner than this after their turn began are on time. */
-const LATE_FLUSH_US = 2_000;
 /** How often addresses and interfaces are looked at, and closed endpoints tried again. */
 const MAINTAIN_US = 1_000_000;
 
@@ -77,7 +76,7 @@ export class Manager implements ManagerApi, SessionContext {
   readonly wheel: TimerWheel;
   readonly loop: Loop;
   readonly scratch = new ControlPacket();
-  readonly sending: SessionEntry[] = [];
+  readonly departures = new Departures();
   readonly reconciler: Reconciler;
   readonly probePath: ProbePath;
   readonly table: SessionTable;
@@ -114,7 +113,7 @@ export class Manager implements ManagerApi, SessionContext {
       wheel: this.wheel,
       lag,
       maxEvents: liveness.maxEvents,
-      flushed: (afterUs) => this.#flushed(afterUs),
+      flushed: (afterUs) => this.departures.left(afterUs),
       stalled: (lateUs) =>
         this.#report("local_stall", { after_us: lateUs, message: "the loop was held up" }),
     });
@@ -397,7 +396,7 @@ export class Manager implements ManagerApi, SessionContext {
     entry.session.adminDown(this.clock.now());
     entry.transmit(this.clock.now());
     this.#options.transport.flush();
-    this.sending.length = 0;
+    this.departures.left(0);
     this.adoption.decided(entry);
     this.table.remove(entry);
     if (entry.way !== null) this.probePath.giveBack(entry.way);
@@ -441,12 +440,6 @@ export class Manager implements ManagerApi, SessionContext {
       entry.keepStill();
     }
     this.#options.transport.flush();
-  }
-
-  /** Packets that left late, after a pause within the turn, would shorten the distance to the next ones. */
-  #flushed(afterUs: number): void {
-    if (afterUs > LATE_FLUSH_US) { for (const entry of this.sending) entry.leftLate(afterUs); }
-    this.sending.length = 0;
   }
 
   // ── What goes wrong ───────────────────────────────────────────────────────────────────────────────

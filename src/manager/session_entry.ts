@@ -14,6 +14,7 @@ import type { Clock } from "../scheduler/clock.ts";
 import type { Loop } from "../scheduler/loop.ts";
 import type { Random } from "../scheduler/random.ts";
 import type { TimerId, TimerOwner, TimerWheel } from "../scheduler/timer_wheel.ts";
+import type { Departures } from "./departures.ts";
 import type { FormerSession } from "./former_run.ts";
 import type { Counter, HistogramSink, LocalEnd } from "./local_end.ts";
 import type { ProbeWay } from "./probe_path.ts";
@@ -47,8 +48,7 @@ export interface SessionContext {
   readonly random: Random;
   /** The one packet that everything is written from. */
   readonly scratch: ControlPacket;
-  /** Sessions whose packets wait for the end of this turn. */
-  readonly sending: SessionEntry[];
+  readonly departures: Departures;
   /** How late transmissions (sampled) and verdicts of silence came, against the moment they were due. */
   readonly txLateness: HistogramSink;
   readonly detectLateness: HistogramSink;
@@ -221,7 +221,7 @@ export class SessionEntry implements TimerOwner {
     this.listenUs = 0;
     this.txPackets++;
     end.counters.txPackets++;
-    context.sending.push(this);
+    context.departures.add(this);
     return true;
   }
 
