@@ -73,12 +73,6 @@ export function routeSlot({ table, dst }: Pick<Route, "table" | "dst">): Slot | 
   return { table: table | 0, dst: prefix.address | 0, prefixLength: prefix.length };
 }
 
-/** What {@linkcode routeIdentity} is to routes in words. */
-export function isSameRoute(a: RouteFields, b: RouteFields): boolean {
-  return a.dst === b.dst && a.prefixLength === b.prefixLength && a.table === b.table &&
-    a.via === b.via && a.hasVia === b.hasVia && a.src === b.src && a.hasSrc === b.hasSrc;
-}
-
 /** The route by its numbers, the interface index 0 where it has none; `null` when its text is no route. */
 export function routeFields(route: Route | KernelRoute): RouteFields | null {
   const slot = routeSlot(route);

@@ -11,10 +11,13 @@ const DELAYS: BackoffLimits = { firstUs: 100_000, maxUs: 10_000_000 };
 export class Contest {
   /** Removals since it was last quiet. */
   removals = 0;
+  /** How the last one came about: `removed by ip (pid 812)`. */
+  how = "";
   #lastAt = -Infinity;
 
   /** Counts a removal. Returns how long to wait before answering, µs; 0 is at once. */
-  removed(now: number): number {
+  removed(how: string, now: number): number {
+    this.how = how;
     if (now - this.#lastAt > Math.max(QUIET_US, 2 * this.#delay())) this.removals = 0;
     this.#lastAt = now;
     this.removals++;

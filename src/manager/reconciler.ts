@@ -6,7 +6,7 @@
  * behind that would have to be collected: a sweep must not hold up the loop, however long the list is.
  */
 import type { Kernel, KernelError, RouteList } from "../kernel/kernel.ts";
-import { isSameRoute, type RouteFields, type Slot } from "../kernel/route.ts";
+import type { RouteFields, Slot } from "../kernel/route.ts";
 import type { Clock } from "../scheduler/clock.ts";
 import type { Slices } from "../scheduler/slices.ts";
 import { InterfaceIndexes } from "./interface_indexes.ts";
@@ -95,7 +95,7 @@ export class Reconciler {
   #find(listed: Readonly<RouteFields>, indexes: InterfaceIndexes): RouteEntry | undefined {
     if (listed.metric !== 0) return undefined;
     const entry = this.options.wantedAt(listed);
-    if (entry === undefined || !isSameRoute(listed, entry.fields)) return undefined;
+    if (entry === undefined || !entry.isSame(listed)) return undefined;
     return indexes.of(entry.config.dev) === listed.ifindex ? entry : undefined;
   }
 

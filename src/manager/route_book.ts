@@ -12,6 +12,7 @@ import type { Clock } from "../scheduler/clock.ts";
 import type { Loop } from "../scheduler/loop.ts";
 import type { TimerWheel } from "../scheduler/timer_wheel.ts";
 import { worthReporting } from "./backoff.ts";
+import type { Contest } from "./contest.ts";
 import type { RouteKeyParts } from "./manager_api.ts";
 import { type Occasion, routeAction } from "./policy.ts";
 import type { Change } from "./reconciler.ts";
@@ -40,6 +41,7 @@ export class RouteBook implements RouteContext {
   readonly clock: Clock;
   readonly wheel: TimerWheel;
   readonly loop: Loop;
+  readonly protocol: number;
   /** Routes that the kernel confirmed. */
   installedCount = 0;
 
@@ -60,6 +62,7 @@ export class RouteBook implements RouteContext {
     this.clock = options.clock;
     this.wheel = options.wheel;
     this.loop = options.loop;
+    this.protocol = options.protocol;
   }
 
   /** Number of wanted routes. */
@@ -105,9 +108,9 @@ export class RouteBook implements RouteContext {
   /** Enters a route whose slot is free, and acts as policy says for its session's state. */
   add(config: RouteConfig, origin: RouteOrigin, session: SessionEntry): RouteEntry {
     const excluded = this.isExcluded(config.dst);
-    const entry = new RouteEntry(config, origin, session, excluded, this.#options.protocol, this);
+    const entry = new RouteEntry(config, origin, session, excluded, this);
     this.#wanted.add(entry);
-    this.#slots.set(entry.fields, entry);
+    this.#slots.set(entry.slot, entry);
     this.#report("route_registered", { route: entry.subject });
     this.#takeOver(entry);
     this.act(entry, "register");
@@ -117,7 +120,7 @@ export class RouteBook implements RouteContext {
   /** Forgets the route, then removes it from the kernel as policy says. Resolves when that is done. */
   async remove(entry: RouteEntry): Promise<void> {
     this.#wanted.delete(entry);
-    this.#slots.delete(entry.fields);
+    this.#slots.delete(entry.slot);
     this.#leaving.set(leavingKey(entry), entry);
     this.#report("route_forgotten", { route: entry.subject });
     this.act(entry, "withdraw");
@@ -189,13 +192,16 @@ export class RouteBook implements RouteContext {
     });
   }
 
-  removedExternally(entry: RouteEntry, actor: EventActor, delayUs: number): void {
+  removedExternally(
+    entry: RouteEntry,
+    { how: message, removals }: Contest,
+    actor: EventActor,
+    delayUs: number,
+  ): void {
     entry.session.end.counters.externalRemovals++;
-    entry.remark = entry.lostBecause;
+    entry.remark = message;
     const route = entry.subject;
-    const message = entry.lostBecause;
     this.#report("route_removed_externally", { route, actor, message });
-    const removals = entry.contest?.removals ?? 0;
     if (delayUs === 0 || !worthReporting(removals)) return;
     this.#report("route_contested", {
       route,
@@ -232,7 +238,7 @@ export class RouteBook implements RouteContext {
 }
 
 function whyGone(entry: RouteEntry, cause: InstallCause): string {
-  if (cause === "external") return entry.lostBecause;
+  if (cause === "external") return entry.contest!.how;
   return cause === "endpoint" ? "gone with its link" : "found missing by the sweep";
 }
 

@@ -7,7 +7,14 @@
  * desired, so that any sequence of wishes ends in the last one. What fails is tried again, later and later.
  */
 import type { Kernel, KernelError, KernelResult } from "../kernel/kernel.ts";
-import { type Route, type RouteFields, routeFields, routeIdentity } from "../kernel/route.ts";
+import {
+  type Route,
+  type RouteFields,
+  routeFields,
+  routeIdentity,
+  routeSlot,
+  type Slot,
+} from "../kernel/route.ts";
 import type { RouteConfig } from "../config/config.ts";
 import type { Clock } from "../scheduler/clock.ts";
 import type { Loop } from "../scheduler/loop.ts";
@@ -32,6 +39,8 @@ export interface RouteContext {
   readonly wheel: TimerWheel;
   readonly clock: Clock;
   readonly loop: Loop;
+  /** Route protocol number that is ours. */
+  readonly protocol: number;
   /** `believed` changed: one more route is installed, or one less. */
   believedChanged(entry: RouteEntry): void;
   /** The kernel confirmed the installation; `afterUs` since it was first desired. */
@@ -39,20 +48,18 @@ export interface RouteContext {
   /** The kernel confirmed that the route is gone; `afterUs` since that was first desired. */
   uninstalled(entry: RouteEntry, afterUs: number): void;
   /** Somebody else removed or replaced it; it is put back after `delayUs`. */
-  removedExternally(entry: RouteEntry, actor: EventActor, delayUs: number): void;
+  removedExternally(
+    entry: RouteEntry,
+    contest: Contest,
+    actor: EventActor,
+    delayUs: number,
+  ): void;
   failed(entry: RouteEntry, action: "install" | "uninstall", error: KernelError): void;
 }
 
 export class RouteEntry implements TimerOwner {
-  readonly route: Route;
-  /** See {@linkcode routeIdentity}. */
-  readonly identity: string;
-  /** The route by its numbers, compared in every sweep. */
-  readonly fields: Readonly<RouteFields>;
   /** The last sweep in whose listing it was. */
   seenInSweep = 0;
-  /** What events about this route name. */
-  readonly subject: EventRoute;
   /** Policy wants it in the kernel. */
   desired = false;
   #believed = false;
@@ -68,8 +75,6 @@ export class RouteEntry implements TimerOwner {
   /** What last happened to it, for people; `null` when there is nothing to say. */
   remark: string | null = null;
 
-  /** How it last went without our doing: `removed by ip (pid 812)`. */
-  lostBecause = "";
   /** The fight over it, once there has been one. */
   contest: Contest | null = null;
 
@@ -86,6 +91,9 @@ export class RouteEntry implements TimerOwner {
   #cause: InstallCause = "policy";
   #retryTimer: TimerId | null = null;
   #whenSettled: (() => void)[] | null = null;
+  // Next hop and source as in RouteFields: every sweep compares them.
+  readonly #via: number;
+  readonly #src: number;
 
   /** @throws {RangeError} when the configuration's text is no route */
   constructor(
@@ -93,17 +101,42 @@ export class RouteEntry implements TimerOwner {
     readonly origin: RouteOrigin,
     readonly session: SessionEntry,
     readonly excluded: boolean,
-    protocol: number,
     private readonly context: RouteContext,
   ) {
-    const { table, dst, via, src, dev } = config;
-    this.route = { table, dst, via, src, dev, protocol };
-    this.identity = routeIdentity(this.route);
     const fields = routeFields(this.route);
     if (fields === null) throw new RangeError(`no route: ${this.identity}`);
-    this.fields = fields;
-    this.subject = { table, dst, via, dev, src };
+    this.#via = fields.via;
+    this.#src = fields.src;
     this.changedAt = this.#desiredSince = context.clock.now();
+  }
+
+  // There are tens of thousands of entries: what the configuration says is not kept in other words.
+
+  /** The route as the kernel is asked for it. */
+  get route(): Route {
+    const { table, dst, via, src, dev } = this.config;
+    return { table, dst, via, src, dev, protocol: this.context.protocol };
+  }
+
+  /** See {@linkcode routeIdentity}. */
+  get identity(): string {
+    return routeIdentity(this.route);
+  }
+
+  /** See {@linkcode routeSlot}. */
+  get slot(): Slot {
+    return routeSlot(this.config)!; // the constructor refuses what is no prefix
+  }
+
+  /** What events about this route name. */
+  get subject(): EventRoute {
+    const { table, dst, via, dev, src } = this.config;
+    return { table, dst, via, dev, src };
+  }
+
+  /** Whether a route in our slot is this one, by next hop and source; ours are never 0, which says none. */
+  isSame({ via, src }: Readonly<RouteFields>): boolean {
+    return via === this.#via && src === this.#src;
   }
 
   /** The kernel confirmed it, and nothing has been heard since to the contrary. */
@@ -174,8 +207,7 @@ export class RouteEntry implements TimerOwner {
     }
     if (!this.#believed) return false;
     this.#believe(false);
-    this.lostBecause = how;
-    if (this.desired) this.#answer(actor);
+    if (this.desired) this.#answer(how, actor);
     return true;
   }
 
@@ -214,13 +246,13 @@ export class RouteEntry implements TimerOwner {
     this.#pursue();
   }
 
-  #answer(actor: EventActor): void {
+  #answer(how: string, actor: EventActor): void {
     const { clock, wheel, loop } = this.context;
     const now = clock.now();
     this.contest ??= new Contest();
-    const delayUs = this.contest.removed(now);
+    const delayUs = this.contest.removed(how, now);
     this.#desiredSince = now;
-    this.context.removedExternally(this, actor, delayUs);
+    this.context.removedExternally(this, this.contest, actor, delayUs);
     this.#cause = "external";
     if (delayUs === 0) return this.#pursue();
     this.#retryTimer ??= wheel.add(this);

@@ -78,7 +78,9 @@ Deno.test("a /16 does not stand in for a /24", async () => {
 for (
   const [what, changes] of [
     ["another source", { src: "10.0.0.9" }],
+    ["no source", { src: null }],
     ["another next hop", { via: "10.0.0.7" }],
+    ["no next hop", { via: null }],
     ["another interface", { ifindex: 77 }],
   ] as const
 ) {
