@@ -269,8 +269,8 @@ export class Manager implements ManagerApi, SessionContext {
     if (refusal !== null) return this.#refuse(config, refusal);
     const session = this.#sessionFor(config);
     const entry = this.book.add(config, origin, session);
-    // Arrays that grow by themselves keep room for sixteen; most sessions have one route.
-    session.routes = [...session.routes, entry];
+    // Arrays that grow, also while spread, keep room for sixteen more; most sessions have one route.
+    session.routes = session.routes.concat(entry);
     if (session.session.state === State.Up) this.book.act(entry, "session_up");
     this.#applyAdmin(session);
     this.keeper.changed();

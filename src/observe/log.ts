@@ -142,5 +142,6 @@ function eventKey({ kind, details }: EventRecord): string {
   const { session: s, route: r, from, to, reason, message } = details;
   const session = s === undefined ? "" : `${s.dev} ${s.src} ${s.peer}`;
   const route = r === undefined ? "" : `${r.table} ${r.dst} ${r.via} ${r.dev} ${r.src}`;
-  return `${kind}|${session}|${route}|${from}|${to}|${reason}|${message}`;
+  // Thousands of keys are remembered: nothing is written for what was not said.
+  return `${kind}|${session}|${route}|${from ?? ""}|${to ?? ""}|${reason ?? ""}|${message ?? ""}`;
 }

@@ -30,8 +30,8 @@ export class SessionHistory {
   #at = new Float64Array(64);
   /** NaN: it took no time that anybody measured. */
   #afterUs = new Float64Array(64);
-  /** Row number, -1 for none. */
-  #before = new Float64Array(64);
+  /** How many rows back the session's row before it is; 0: there is none, or it is written over. */
+  #back = new Uint16Array(64);
   #shape = new Uint16Array(64);
 
   /** Takes an event about a session in; nothing else may be given. */
@@ -43,7 +43,8 @@ export class SessionHistory {
     this.#seq[place] = record.seq;
     this.#at[place] = record.at;
     this.#afterUs[place] = record.details.after_us ?? NaN;
-    this.#before[place] = this.#newest.get(session) ?? -1;
+    const back = row - (this.#newest.get(session) ?? row);
+    this.#back[place] = back < MOST ? back : 0;
     this.#shape[place] = this.#numberOf(record);
     this.#newest.set(session, row);
   }
@@ -56,11 +57,12 @@ export class SessionHistory {
     if (session === undefined) return [];
     const events: Event[] = [];
     const oldest = this.#rows - this.#seq.length;
-    for (let row = this.#newest.get(session)!; row >= 0 && row >= oldest;) {
+    for (let row = this.#newest.get(session)!; row >= oldest;) {
       const place = row & (this.#seq.length - 1);
       events.push(this.#event(place, session));
-      if (events.length === SESSION_HISTORY) break;
-      row = this.#before[place]!;
+      const back = this.#back[place]!;
+      if (back === 0 || events.length === SESSION_HISTORY) break;
+      row -= back;
     }
     return events.reverse();
   }
@@ -96,7 +98,7 @@ export class SessionHistory {
     this.#seq = grown(new Float64Array(size), this.#seq);
     this.#at = grown(new Float64Array(size), this.#at);
     this.#afterUs = grown(new Float64Array(size), this.#afterUs);
-    this.#before = grown(new Float64Array(size), this.#before);
+    this.#back = grown(new Uint16Array(size), this.#back);
     this.#shape = grown(new Uint16Array(size), this.#shape);
   }
 }

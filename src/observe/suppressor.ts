@@ -18,7 +18,7 @@ const KEYS = 4_096;
 
 /**
  * Holds identical lines back when they come too often. Nothing is lost in silence: the count of what
- * was held back goes out with the next such line, or through {@linkcode expire}.
+ * was held back goes out with the next such line, or by itself when any other comes later.
  */
 export class Suppressor<T> {
   readonly #windows = new Map<string, Window<T>>();

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { somebody } from "../../../src/kernel/memory_kernel.ts";
 import { State } from "../../../src/protocol/packet.ts";
 import { Bench, DETECT_US, route } from "./fixture.ts";
 
@@ -302,6 +303,16 @@ Deno.test("a route that somebody removes while it is put back, and that is withd
   await gone;
   await bench.settle();
   assertEquals([bench.holds(route(1)), bench.manager.counts().routesInstalled], [false, 0]);
+});
+
+Deno.test("a route that others removed is put back, and whoever asks is told who removed it", async () => {
+  const bench = await Bench.up({}, route(1));
+  bench.kernel.remove(bench.found(route(1)));
+  await bench.settle();
+  const how = `removed by somebody (pid ${somebody.pid})`;
+  const told = [...bench.told("route_removed_externally"), ...bench.told("route_reinstalled")];
+  assertEquals(told.map(({ message }) => message), [how, how]);
+  assertEquals(bench.shown(route(1)).reason, `${how}, back after 0.0 ms`);
 });
 
 // ── no_uninstall ──────────────────────────────────────────────────────────────────────────────────────
