@@ -4,7 +4,7 @@
  */
 import { bold, cyan, dim, green, magenta, red, setColorEnabled, yellow } from "@std/fmt/colors";
 import Table from "cli-table3";
-import { stringify } from "yaml";
+import { dump } from "js-yaml";
 import type { Daemon } from "../tests/system/daemon.ts";
 import { describeEvent } from "../src/observe/event_text.ts";
 import { DEV, type Host, pause, TwoHosts } from "../tests/system/harness.ts";
@@ -165,7 +165,7 @@ class Demonstration {
     say(`   ${a.address}                             ${b.address}`);
     say();
     say(dim(`  The configuration of host a; that of host b is its mirror image:`));
-    for (const text of stringify(this.config(a)).trimEnd().split("\n")) say(dim(`  │ ${text}`));
+    for (const text of dump(this.config(a)).trimEnd().split("\n")) say(dim(`  │ ${text}`));
   }
 
   config(host: Host) {
@@ -186,7 +186,7 @@ class Demonstration {
 
   async start(host: Host): Promise<Daemon> {
     const onLine = (line: string) => this.#tell(host, line);
-    const daemon = await this.hosts.start(host, stringify(this.config(host)), { onLine });
+    const daemon = await this.hosts.start(host, dump(this.config(host)), { onLine });
     this.#mustRun.set(daemon, host);
     return daemon;
   }

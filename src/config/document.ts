@@ -1,26 +1,13 @@
 /**
  * YAML text to plain values that remember where they stood.
  *
- * The tree is turned into values here rather than by the library's `toJS`, because one walk then also finds
- * duplicate keys, bounds what aliases expand to, and indexes the keys for {@link Document.locate}, all in
- * linear time whatever the text.
+ * Only problems and overrides ask for places. They are found by reading the text once more, so that nothing but
+ * the values takes up memory while all is well.
  */
-import {
-  type Alias,
-  type Document as YamlDocument,
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  LineCounter,
-  type Node,
-  type Pair,
-  parseDocument,
-  type YAMLError,
-  type YAMLMap,
-} from "yaml";
-import { findExcess, MAX_TOKENS } from "./excess.ts";
+import { type Event, EVENT_ID, parseEvents, YAMLException } from "js-yaml";
+import { Lines } from "./lines.ts";
 import { type KeyPath, type Location, type Problem, unreadable } from "./problem.ts";
+import { type Refusal, type Starts, ValueReader } from "./values.ts";
 
 /** A text that could be read, before anybody asks what it means. */
 export interface Document {
@@ -36,199 +23,154 @@ export type DocumentResult =
   | { readonly ok: true; readonly document: Document }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
-/** Far more keys than any mapping of ours has: more is some other kind of file. */
-const MAX_KEYS = 1_000;
+/** Line ends, dashes, commas and the like, of which each value needs one: enough for 70,000 routes. */
+const MAX_SIGNS = 500_000;
 
-/** One mistake in the syntax makes many of the lines below it look wrong. */
-const MAX_SYNTAX_PROBLEMS = 10;
-
-const TOO_DEEP = "not valid YAML: lists and mappings are nested too deeply";
-
-const UNSAFE_KEYS = new Set<unknown>(["__proto__", "prototype", "constructor"]);
-
-/** Validation libraries skip these names as unsafe, which would hide them from the operator. */
-export function isUnsafeKey(key: unknown): boolean {
-  return UNSAFE_KEYS.has(key);
-}
+/** Lists and mappings inside each other; the deepest setting needs three. */
+const MAX_DEPTH = 64;
 
 /** Reads one YAML 1.2 document (JSON is a subset). Never throws. */
 export function parseYaml(text: string, file: string): DocumentResult {
-  const lines = new LineCounter();
-  const placeOf = (offset: number | undefined): Location => {
-    const at = offset === undefined ? { line: null, col: null } : lines.linePos(offset);
-    return { file, line: at.line, column: at.col };
-  };
+  const lines = new Lines(text);
+  const refused = (refusals: readonly Refusal[]): DocumentResult => ({
+    ok: false,
+    problems: refusals.map(({ offset, message }) =>
+      unreadable({ file, ...lines.at(offset) }, message)
+    ),
+  });
   try {
-    const excess = findExcess(text);
+    const excess = excessIn(text);
     if (excess !== null) {
-      const place = { file, line: excess.line, column: null };
-      return { ok: false, problems: [unreadable(place, excess.message)] };
+      return refused([{
+        offset: excess,
+        message: `got more than ${MAX_SIGNS} line ends, dashes, commas and brackets, the limit`,
+      }]);
     }
-    const parsed = parseDocument(text, {
-      lineCounter: lines,
-      logLevel: "error",
-      prettyErrors: false,
-      schema: "core",
-      uniqueKeys: false, // quadratic in the library; the walk below finds them all, with both places
-      version: "1.2",
-    });
-    const problems = [...parsed.errors, ...parsed.warnings]
-      .sort((a, b) => a.pos[0] - b.pos[0])
-      .slice(0, MAX_SYNTAX_PROBLEMS)
-      .map((error) => unreadable(placeOf(error.pos[0]), explain(error)));
-    if (problems.length > 0) return { ok: false, problems };
-    const walk = new Walk(placeOf);
-    const data = walk.value(parsed.contents);
-    if (walk.problems.length > 0) return { ok: false, problems: walk.problems };
-    return { ok: true, document: new PlacedDocument(data, parsed, walk, placeOf) };
+    const events = eventsOf(text);
+    const second = secondDocument(text, events);
+    if (second !== null) return refused([second]);
+    const reader = new ValueReader(text, events, lines);
+    const data = reader.read();
+    if (reader.refusals.length > 0) return refused(reader.refusals);
+    return { ok: true, document: new PlacedDocument(data, text, file) };
   } catch (error) {
-    // The library's and our own recursion end on the stack's limit, far beyond any real nesting.
-    const why = error instanceof RangeError ? TOO_DEEP : `not valid YAML: ${error}`;
-    return { ok: false, problems: [unreadable(placeOf(undefined), why)] };
+    return refused([{ offset: offsetOf(error), message: explain(error) }]);
   }
 }
 
-/** The library's words, except where they speak to programmers. */
-function explain(error: YAMLError): string {
-  switch (error.code) {
-    case "MULTIPLE_DOCS":
-      return 'got a second document, expected one: remove the "---" line here and merge the two';
-    case "TAB_AS_INDENT":
-      return "not valid YAML: got a tab as indentation, expected spaces";
-    default:
-      if (/call stack/.test(error.message)) return TOO_DEEP;
-      return `not valid YAML: ${error.message}`;
+/**
+ * Where there is too much of a text, if anywhere: the parser keeps some 100 bytes for each value, so that a
+ * few megabytes of commas could exhaust the memory of the process, which no `catch` survives.
+ */
+function excessIn(text: string): number | null {
+  let signs = 0;
+  for (let offset = 0; offset < text.length; offset += 1) {
+    switch (text.charCodeAt(offset)) {
+      case 0x0a: // line ends
+      case 0x0d:
+      case 0x2c: // ,
+      case 0x2d: // -
+      case 0x3f: // ?
+      case 0x5b: // [
+      case 0x7b: // {
+        signs += 1;
+        if (signs > MAX_SIGNS) return offset;
+    }
   }
+  return null;
+}
+
+function eventsOf(text: string): Event[] {
+  return parseEvents(text, { maxDepth: MAX_DEPTH });
+}
+
+/** A line of this kind is never part of a scalar. */
+const SEPARATOR = /(?<![^\n\r])(?:---|\.\.\.)(?!\S)/g;
+
+function secondDocument(text: string, events: readonly Event[]): Refusal | null {
+  if (events.findLastIndex(({ type }) => type === EVENT_ID.DOCUMENT) <= 0) return null;
+  const [first] = events;
+  const own = first.type === EVENT_ID.DOCUMENT && first.explicitStart ? 1 : 0;
+  const separator = [...text.matchAll(SEPARATOR)].at(own);
+  const [sign, offset] = [separator?.[0] ?? "---", separator?.index ?? 0];
+  const remedy = `remove the "${sign}" line here and merge the two`;
+  return { offset, message: `got a second document, expected one: ${remedy}` };
+}
+
+function offsetOf(error: unknown): number {
+  return error instanceof YAMLException ? error.mark?.position ?? 0 : 0;
+}
+
+/** The library's words, except where they say too little to those who do not write parsers. */
+const CLEARER: Readonly<Record<string, string>> = {
+  "tab characters must not be used in indentation": "got a tab as indentation, expected spaces",
+  "deficient indentation": "too little indentation, or a bracket or quote above is not closed",
+  "bad indentation of a mapping entry": "bad indentation, or text that needs quotes",
+  "bad indentation of a sequence entry": "bad indentation, or text that needs quotes",
+  "end of the stream or a document separator is expected":
+    "this belongs to nothing above it: check indentation, brackets and quotes",
+};
+
+function explain(error: unknown): string {
+  if (!(error instanceof YAMLException)) {
+    const isTooLong = error instanceof RangeError; // of the call stack or of a string
+    return `not valid YAML: ${isTooLong ? "something in it is too long" : error}`;
+  }
+  if (error.reason.startsWith("nesting exceeded")) {
+    return `lists and mappings are nested too deeply, the limit is ${MAX_DEPTH}`;
+  }
+  return `not valid YAML: ${CLEARER[error.reason] ?? error.reason}`;
 }
 
 class PlacedDocument implements Document {
+  private places: Places | undefined;
+
   constructor(
     readonly data: unknown,
-    private readonly parsed: YamlDocument.Parsed,
-    private readonly walk: Walk,
-    private readonly placeOf: (offset: number | undefined) => Location,
+    private readonly text: string,
+    private readonly file: string,
   ) {}
 
   locate(path: KeyPath): Location {
-    return this.placeOf(this.descend(path).offset);
+    this.places ??= new Places(this.text);
+    return { file: this.file, ...this.places.at(path) };
   }
 
   has(path: KeyPath): boolean {
-    return this.descend(path).steps === path.length;
+    let value = this.data;
+    for (const step of path) {
+      if (typeof value !== "object" || value === null || !Object.hasOwn(value, step)) return false;
+      value = (value as Record<string | number, unknown>)[step];
+    }
+    return true;
+  }
+}
+
+/** Where everything in a text stands. */
+class Places {
+  private readonly lines: Lines;
+  private readonly starts: Starts = new Map();
+  private readonly data: unknown;
+  private readonly offset: number;
+
+  /** Of a text that could be read before. */
+  constructor(text: string) {
+    this.lines = new Lines(text);
+    const reader = new ValueReader(text, eventsOf(text), this.lines, this.starts);
+    this.data = reader.read();
+    this.offset = reader.start;
   }
 
   /** Goes down as far as the text does. */
-  private descend(path: KeyPath): { offset: number | undefined; steps: number } {
-    let node: unknown = this.parsed.contents;
-    let offset = startOf(node);
-    let steps = 0;
+  at(path: KeyPath): { line: number; column: number } {
+    let { data, offset } = this;
     for (const step of path) {
-      if (isAlias(node)) node = this.walk.targets.get(node);
-      if (isMap(node)) {
-        const pair = this.walk.pairs.get(node)?.get(String(step));
-        if (pair === undefined) break;
-        offset = startOf(pair.key) ?? startOf(pair.value) ?? offset;
-        node = pair.value;
-      } else if (isSeq(node) && typeof step === "number" && step < node.items.length) {
-        node = node.items[step];
-        offset = startOf(node) ?? offset;
-      } else break;
-      steps += 1;
+      const starts = this.starts.get(data);
+      const start = Array.isArray(starts) ? starts[Number(step)] : starts?.get(String(step));
+      if (start === undefined) break;
+      offset = start;
+      data = (data as Record<string | number, unknown>)[step];
     }
-    return { offset, steps };
+    return this.lines.at(offset);
   }
-}
-
-/** One pass over the tree, in the order of the text. */
-class Walk {
-  readonly problems: Problem[] = [];
-  readonly pairs = new Map<YAMLMap, Map<string, Pair>>();
-  readonly targets = new Map<Alias, Node>();
-  private readonly anchors = new Map<string, Node>();
-  private readonly built = new Map<Node, { value: unknown; size: number }>();
-  private size = 0;
-
-  constructor(private readonly placeOf: (offset: number | undefined) => Location) {}
-
-  value(node: unknown): unknown {
-    this.size += 1;
-    if (isAlias(node)) return this.aliased(node);
-    if (!isScalar(node) && !isMap(node) && !isSeq(node)) return null;
-    if (node.anchor !== undefined) this.anchors.set(node.anchor, node);
-    const before = this.size;
-    const value = isScalar(node) ? node.value : isMap(node) ? this.mapping(node) : this.list(node);
-    if (node.anchor !== undefined) this.built.set(node, { value, size: this.size - before });
-    return value;
-  }
-
-  /** An alias yields the value its anchor had; it counts as large as what it stands for. */
-  private aliased(alias: Alias): unknown {
-    const target = this.anchors.get(alias.source);
-    const built = target === undefined ? undefined : this.built.get(target);
-    if (target === undefined || built === undefined) {
-      this.refuse(alias, `the alias *${alias.source} stands for something that contains it`);
-      return null;
-    }
-    const before = this.size;
-    this.size += built.size;
-    if (before <= MAX_TOKENS && this.size > MAX_TOKENS) {
-      this.refuse(alias, `aliases expand to more than ${MAX_TOKENS} values, the limit`);
-    }
-    this.targets.set(alias, target);
-    return built.value;
-  }
-
-  private list(node: { items: unknown[] }): unknown[] {
-    return node.items.map((item) => this.value(item));
-  }
-
-  private mapping(node: YAMLMap): Record<string, unknown> {
-    const pairs = new Map<string, Pair>();
-    const entries: Record<string, unknown> = {};
-    this.pairs.set(node, pairs);
-    if (node.items.length > MAX_KEYS) {
-      const count = node.items.length;
-      this.refuse(node, `got a mapping of ${count} keys, expected at most ${MAX_KEYS}`);
-      return {};
-    }
-    for (const pair of node.items) {
-      const key = this.key(pair, pairs);
-      const value = this.value(pair.value);
-      if (key !== null) entries[key] = value;
-    }
-    return entries;
-  }
-
-  /** The key's text, registered; `null` when it was refused. */
-  private key({ key: node, value }: Pair, pairs: Map<string, Pair>): string | null {
-    if (!isScalar(node) || node.value === null) {
-      this.refuse(node ?? value, "got a key that is no text, expected the name of a setting");
-      return null;
-    }
-    const key = String(node.value);
-    const first = pairs.get(key);
-    if (first !== undefined) {
-      const { line } = this.placeOf(startOf(first.key));
-      this.refuse(
-        node,
-        `got the key ${JSON.stringify(key)} again, expected it once (line ${line})`,
-      );
-      return null;
-    }
-    if (isUnsafeKey(key)) {
-      this.refuse(node, `got the key ${JSON.stringify(key)}, which is no setting`);
-      return null;
-    }
-    pairs.set(key, { key: node, value } as Pair);
-    return key;
-  }
-
-  private refuse(node: unknown, message: string): void {
-    this.problems.push(unreadable(this.placeOf(startOf(node)), message));
-  }
-}
-
-function startOf(node: unknown): number | undefined {
-  if (isScalar(node) || isAlias(node) || isMap(node) || isSeq(node)) return node.range?.[0];
-  return undefined;
 }

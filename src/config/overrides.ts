@@ -1,6 +1,7 @@
 /** `--set key.path=value`: settings from the command line, over those of the file. */
-import { isUnsafeKey, parseYaml } from "./document.ts";
+import { parseYaml } from "./document.ts";
 import { describeValue, formatKeyPath, type KeyPath, mismatch, type Problem } from "./problem.ts";
+import { isUnsafeKey } from "./values.ts";
 
 /** One override that was applied. */
 export interface Override {

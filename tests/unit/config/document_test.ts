@@ -37,19 +37,78 @@ Deno.test("nothing but comments is no data", () => {
   }
 });
 
+Deno.test("an entry with nothing in it is found at its dash", () => {
+  const { locate } = bound(document("a:\n  -\n  - {b: [1, 'x']} # two\n  -\n  - 3\n"));
+  assertEquals([0, 1, 2, 3, 4].map((index) => locate(["a", index]).line), [2, 3, 4, 5, 1]);
+});
+
 Deno.test("mistakes in the syntax have a place", () => {
-  assertEquals(problems("a:\n\tb: 1\n"), [
-    "t.yaml:2:1: not valid YAML: got a tab as indentation, expected spaces",
-  ]);
-  assertStringIncludes(problems("a: [1\nb: 2\n")[0]!, "t.yaml:2:1: not valid YAML: Flow sequence");
-  assertEquals(problems("a: !secret x\n"), ["t.yaml:1:4: not valid YAML: Unresolved tag: !secret"]);
-  assertStringIncludes(problems("a: *b\n")[0]!, "t.yaml:1:4:");
+  const wrong = {
+    "a:\n\tb: 1\n": "2:1: not valid YAML: got a tab as indentation, expected spaces",
+    "a: [1\nb: 2\n":
+      "2:1: not valid YAML: too little indentation, or a bracket or quote above is not closed",
+    "a: 1\n  b: 2\n": "2:4: not valid YAML: bad indentation, or text that needs quotes",
+    "a:\n  - b: 1\n   c: 2\n": "3:4: not valid YAML: bad indentation, or text that needs quotes",
+    "{a: 1}}\n":
+      "1:7: not valid YAML: this belongs to nothing above it: check indentation, brackets and quotes",
+    "a: [1, 2": "1:9: not valid YAML: unexpected end of the stream within a flow collection",
+    "a: !secret x\n": '1:4: got the tag "!secret", which is unknown or does not fit here',
+    "a: !!int x\n": '1:4: got the tag "!!int", which is unknown or does not fit here',
+    "a: !!map [1]\n": '1:4: got the tag "!!map", which is unknown or does not fit here',
+    "a: *b\n": '1:4: the alias "b" stands for no anchor before it',
+  };
+  for (const [text, problem] of Object.entries(wrong)) {
+    assertEquals(problems(text), [`t.yaml:${problem}`]);
+  }
+});
+
+Deno.test("plain scalars are what YAML 1.2's core schema says, quoted ones are text", () => {
+  const scalars = {
+    "null": null,
+    "~": null,
+    "": null,
+    "!!null ''": null,
+    "True": true,
+    "yes": "yes",
+    "off": "off",
+    "012": 12,
+    "0x1F": 31,
+    "0o17": 15,
+    "-1.5e3": -1500,
+    "-.inf": -Infinity,
+    "1_000": "1_000",
+    "12:30:45": "12:30:45",
+    "2024-01-02": "2024-01-02",
+    "'12'": "12",
+    '"\\u0041\\ttrue"': "A\ttrue",
+    "!!str 12": "12",
+    "! 12": "12",
+    "!!float 1": 1,
+    "!!seq [1]": [1],
+    "<<": "<<",
+    "|\n  a\n  b\n": "a\nb\n",
+    ">-\n  a\n  b\n": "a b",
+    "a\n  b": "a b",
+  };
+  for (const [text, value] of Object.entries(scalars)) {
+    assertEquals(document(`x: ${text}`).data, { x: value }, text);
+  }
+  assertEquals(document("a: &m {b: 1}\nc: {<<: *m}\n").data, {
+    a: { b: 1 },
+    c: { "<<": { b: 1 } },
+  });
 });
 
 Deno.test("a second document is refused where it begins", () => {
   assertEquals(problems("a: 1\n---\nb: 2\n"), [
     't.yaml:2:1: got a second document, expected one: remove the "---" line here and merge the two',
   ]);
+  assertStringIncludes(
+    problems("---\na: |\n  ---\n---\n")[0]!,
+    "t.yaml:4:1: got a second document",
+  );
+  assertStringIncludes(problems("a: 1\n... # end\nb: 2\n")[0]!, 'remove the "..." line');
+  assertEquals(document("--- # begin\na: 1\n...\n").data, { a: 1 });
 });
 
 Deno.test("all duplicate keys are refused, each with the place of the first", () => {
@@ -88,11 +147,14 @@ Deno.test("ten thousand aliases of one address are no bomb", () => {
 
 Deno.test("nesting and number of values are bounded before anything is built", () => {
   const deep = ": lists and mappings are nested too deeply, the limit is 64";
-  assertEquals(problems("[".repeat(5_000_000)), [`t.yaml:1${deep}`]);
-  assertEquals(problems("a:\n" + "- ".repeat(5_000_000)), [`t.yaml:2${deep}`]);
-  const [many] = problems("- x\n".repeat(2_000_000));
-  assertEquals(many, "t.yaml:500001: got more than 1000000 words and signs, the limit");
-  assertStringIncludes(problems(indented(5_000))[0]!, "nested too deeply");
+  assertEquals(problems("[".repeat(100_000)), [`t.yaml:1:64${deep}`]);
+  assertEquals(problems("a:\n" + "- ".repeat(100_000)), [`t.yaml:2:127${deep}`]);
+  assertStringIncludes(problems(indented(5_000))[0]!, deep);
+  const many = ": got more than 500000 line ends, dashes, commas and brackets, the limit";
+  assertEquals(problems("- x\n".repeat(2_000_000)), [`t.yaml:250001:1${many}`]);
+  for (const sign of ["[", "{a,", "? ", "-\n", "a:\r"]) {
+    assertStringIncludes(problems(sign.repeat(2_000_000))[0]!, many);
+  }
   const keys = Array.from({ length: 1_001 }, (_, index) => `k${index}: 1\n`).join("");
   assertEquals(problems(keys), ["t.yaml:1:1: got a mapping of 1001 keys, expected at most 1000"]);
 });
