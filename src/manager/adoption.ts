@@ -23,7 +23,7 @@ import type { Clock } from "../scheduler/clock.ts";
 import type { Loop } from "../scheduler/loop.ts";
 import type { TimerId, TimerOwner, TimerWheel } from "../scheduler/timer_wheel.ts";
 import { worthReporting } from "./backoff.ts";
-import type { FormerRoute, FormerRun } from "./former_run.ts";
+import { type FormerRoute, type FormerRun, NOTHING } from "./former_run.ts";
 import { InterfaceIndexes } from "./interface_indexes.ts";
 import type { RouteBook } from "./route_book.ts";
 import type { RouteEntry } from "./route_entry.ts";
@@ -38,7 +38,6 @@ export interface AdoptionOptions {
   readonly book: RouteBook;
   /** Route protocol number that is ours. */
   readonly protocol: number;
-  readonly former: () => FormerRun;
   /** Something left the list of routes that are ours. */
   readonly changed: () => void;
   /** The kernel's routes could not be listed. */
@@ -74,6 +73,8 @@ export class Adoption implements TimerOwner {
   readonly #byTimer = new Map<TimerId, SessionEntry>();
   /** To be removed, and not known to be gone. */
   readonly #stale = new Set<Route & FormerRoute>();
+  /** What the former run left, until that is taken: it is megabytes with thousands of routes. */
+  #former: FormerRun = NOTHING;
   #listed = false;
   #failures = 0;
 
@@ -85,10 +86,15 @@ export class Adoption implements TimerOwner {
     this.#finish = resolve;
   }
 
+  /** To be called before {@linkcode start}, if at all. */
+  resume(former: FormerRun): void {
+    this.#former = former;
+  }
+
   /** Looks at the kernel's table; again and again until that succeeds. Never rejects. */
   async start(): Promise<void> {
     const { kernel, protocol } = this.#options;
-    const former = this.#options.former();
+    const former = this.#former;
     const listed = await kernel.list({ protocol });
     const another = former.protocol !== protocol && former.routes.length > 0;
     const formerly = another ? await kernel.list({ protocol: former.protocol }) : listed;
@@ -139,7 +145,8 @@ export class Adoption implements TimerOwner {
 
   #take(listed: RouteList, formerly: RouteList): void {
     const { kernel, book, protocol } = this.#options;
-    const former = this.#options.former();
+    const former = this.#former;
+    this.#former = NOTHING;
     const indexes = new InterfaceIndexes(kernel);
     const ours = inLists(listed);
     const left = formerly === listed ? ours : inLists(formerly);

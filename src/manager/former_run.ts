@@ -39,6 +39,9 @@ export interface FormerRun {
   readonly routes: readonly FormerRoute[];
 }
 
+/** There was none, or nothing is known of it. */
+export const NOTHING: FormerRun = { protocol: 0, ended: true, sessions: [], routes: [] };
+
 /** The head of the text: what is known before sessions and routes are counted up. */
 export type Head = Place & Pick<FormerRun, "protocol" | "ended">;
 

@@ -148,7 +148,6 @@ export class Manager implements ManagerApi, SessionContext {
       wheel,
       loop,
       book,
-      former: () => this.keeper.former,
       changed: () => this.keeper.changed(),
       failed: (error) => this.#reconcileFailed(error),
     });
@@ -213,8 +212,9 @@ export class Manager implements ManagerApi, SessionContext {
 
   /** Learns what a former run left. To be called once, before {@linkcode start} and before any route is wanted. */
   recall(): void {
-    this.keeper.recall();
-    this.table.resume(this.keeper.former);
+    const former = this.keeper.recall();
+    this.table.resume(former);
+    this.adoption.resume(former);
   }
 
   /** Makes the probes' way and starts the loop. Routes may be registered before or after. */

@@ -14,6 +14,7 @@ import {
   type FormerRoute,
   type FormerRun,
   type FormerSession,
+  NOTHING,
   type Place,
   readRun,
   writeRun,
@@ -59,11 +60,7 @@ const PART_GAP_US = 2_000;
 /** After a failure; a full disk does not empty soon. */
 const RETRY_US = 10_000_000;
 
-const NOTHING: FormerRun = { protocol: 0, ended: true, sessions: [], routes: [] };
-
 export class StateKeeper implements TimerOwner {
-  /** What the former run left; nothing of it before {@linkcode recall}. */
-  former: FormerRun = NOTHING;
   /** Texts that could not be read or written. */
   failures = 0;
   /** Texts written. */
@@ -82,18 +79,19 @@ export class StateKeeper implements TimerOwner {
   }
 
   /** Reads what the former run left. What is of no use is reported and counts as nothing. */
-  recall(): void {
+  recall(): FormerRun {
     const { store } = this.#options;
-    if (store === null) return;
+    if (store === null) return NOTHING;
     try {
       const text = store.read();
-      if (text === null) return;
+      if (text === null) return NOTHING;
       const result = readRun(text, store.here);
-      if (result.ok) this.former = result.run;
-      else this.#failed(`the state of the former run is ignored: ${store.name}: ${result.reason}`);
+      if (result.ok) return result.run;
+      this.#failed(`the state of the former run is ignored: ${store.name}: ${result.reason}`);
     } catch (error) {
       this.#failed(`the state of the former run is ignored: ${messageOf(error)}`);
     }
+    return NOTHING;
   }
 
   /** A session or route came or went, or what is written of it is not true any more. */
