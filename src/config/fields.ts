@@ -107,7 +107,6 @@ export function ipv4(description: string, example: string) {
   return v.pipe(
     v.string(expected),
     v.ipv4(expected),
-    v.check((text) => ipaddr.IPv4.isValidFourPartDecimal(text), expected),
     v.metadata({ description, examples: [example] }),
   );
 }
@@ -118,7 +117,6 @@ export function hostAddress(description: string, example: string) {
   return v.pipe(
     v.string(expected),
     v.ipv4(expected),
-    v.check((text) => ipaddr.IPv4.isValidFourPartDecimal(text), expected),
     v.metadata({ description, examples: [example] }),
     reading(expected, (text: string) => {
       const remark = notAHost(text);
@@ -158,7 +156,8 @@ function readPrefix(text: string): { value: string } | { remark: string } {
     return { remark: `it has bits set behind its length; did you mean ${network}/${bits}?` };
   }
   const remark = notRoutable(network, bits);
-  return remark === null ? { value: `${network}/${bits}` } : { remark };
+  if (remark !== null) return { remark };
+  return { value: text.includes("/") ? text : `${text}/32` }; // mostly the text as it came: no second one to keep
 }
 
 /** Why no unicast route can lead to a prefix; `null` when one can. */

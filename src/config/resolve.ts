@@ -8,7 +8,7 @@ import type { RouteValues } from "./schema.ts";
 import type { Draft } from "./validate.ts";
 
 /** A route of which refused parts are missing. */
-export type RouteDraft = Partial<RouteConfig>;
+export type RouteDraft = { readonly [K in keyof RouteConfig]?: RouteConfig[K] | undefined };
 
 /** The number of a table or protocol; `undefined` when there is none, then with a problem. */
 export function resolveName(
@@ -52,7 +52,7 @@ export function resolveRoute(
   const { dst, via, dev, src, no_uninstall: noUninstall } = values;
   const table = resolveName(values.table, names.tables, [...path, "table"], findings);
   const probe = values.probe ?? defaultProbe(dst, [...path, "probe"], findings);
-  return given({ dst, via, dev, src, table, probe, noUninstall });
+  return { dst, via, dev, src, table, probe, noUninstall };
 }
 
 /** A host route probes its destination; a wider prefix has no such address. */
@@ -65,11 +65,6 @@ function defaultProbe(
   if (dst.endsWith("/32")) return dst.slice(0, -"/32".length);
   findings.refuse(path, `an address to probe, because ${dst} is more than one host`);
   return undefined;
-}
-
-/** Drops the keys without a value, as exact optional properties want it. */
-function given(draft: { [K in keyof RouteConfig]: RouteConfig[K] | undefined }): RouteDraft {
-  return Object.fromEntries(Object.entries(draft).filter(([, value]) => value !== undefined));
 }
 
 /** Whether every part of a route is known. */

@@ -40,17 +40,19 @@ export function validate<S extends v.GenericSchema>(
 }
 
 /** The library takes a list for a mapping with the keys 0, 1, …; give it what it takes for neither. */
-function withoutMisplacedLists(schema: v.GenericSchema | undefined, data: unknown): unknown {
-  const { entries, item } = schema === undefined ? {} as Partial<Inner> : unwrap(schema);
+function withoutMisplacedLists(schema: v.GenericSchema, data: unknown): unknown {
   if (typeof data !== "object" || data === null) return data;
+  const { entries, item } = unwrap(schema);
   if (Array.isArray(data)) {
     if (entries !== undefined) return NaN;
     return item === undefined ? data : data.map((each) => withoutMisplacedLists(item, each));
   }
-  if (entries === undefined) return data;
-  return Object.fromEntries(
-    Object.entries(data).map(([key, each]) => [key, withoutMisplacedLists(entries[key], each)]),
-  );
+  let mapping = data as Record<string, unknown>; // copied only where something must change
+  for (const key in entries) {
+    const clean = withoutMisplacedLists(entries[key], mapping[key]);
+    if (!Object.is(clean, mapping[key])) mapping = { ...mapping, [key]: clean };
+  }
+  return mapping;
 }
 
 function pathOf(issue: Issue): KeyPath {
