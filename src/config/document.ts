@@ -23,7 +23,7 @@ export type DocumentResult =
   | { readonly ok: true; readonly document: Document }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
-/** Line ends, dashes, commas and the like, of which each value needs one: enough for 70,000 routes. */
+/** Line ends, dashes, commas and the like, of which each value needs one: enough for 50,000 routes. */
 const MAX_SIGNS = 500_000;
 
 /** Lists and mappings inside each other; the deepest setting needs three. */
@@ -40,12 +40,7 @@ export function parseYaml(text: string, file: string): DocumentResult {
   });
   try {
     const excess = excessIn(text);
-    if (excess !== null) {
-      return refused([{
-        offset: excess,
-        message: `got more than ${MAX_SIGNS} line ends, dashes, commas and brackets, the limit`,
-      }]);
-    }
+    if (excess !== null) return refused([excess]);
     const events = eventsOf(text);
     const second = secondDocument(text, events);
     if (second !== null) return refused([second]);
@@ -59,10 +54,11 @@ export function parseYaml(text: string, file: string): DocumentResult {
 }
 
 /**
- * Where there is too much of a text, if anywhere: the parser keeps some 100 bytes for each value, so that a
+ * Whether there is too much of a text: the parser keeps some 100 bytes for each value, so that a
  * few megabytes of commas could exhaust the memory of the process, which no `catch` survives.
  */
-function excessIn(text: string): number | null {
+function excessIn(text: string): Refusal | null {
+  const message = `got more than ${MAX_SIGNS} line ends, dashes, commas and brackets, the limit`;
   let signs = 0;
   for (let offset = 0; offset < text.length; offset += 1) {
     switch (text.charCodeAt(offset)) {
@@ -74,7 +70,7 @@ function excessIn(text: string): number | null {
       case 0x5b: // [
       case 0x7b: // {
         signs += 1;
-        if (signs > MAX_SIGNS) return offset;
+        if (signs > MAX_SIGNS) return { offset, message };
     }
   }
   return null;
