@@ -39,6 +39,11 @@ const SYMBOLS = {
   if_nametoindex: { parameters: ["buffer"], result: "u32" }, // const char *
   dup: { parameters: ["i32"], result: "i32" }, // int fd
   close: { parameters: ["i32"], result: "i32" }, // int fd
+  madvise: {
+    parameters: ["pointer", "usize", "i32"], // void *, size_t length, int advice
+    result: "i32",
+  },
+  malloc_trim: { parameters: ["usize"], result: "i32", optional: true }, // size_t pad; glibc's own
   geteuid: { parameters: [], result: "u32" },
   __errno_location: { parameters: [], result: "pointer" },
 } as const satisfies Deno.ForeignLibraryInterface;

@@ -1,4 +1,5 @@
 /** `livenessd run`: the daemon over the real seams, until a signal ends it. */
+import { giveBackStartMemory } from "../../ffi/start_memory.ts";
 import type { Config } from "../config/config.ts";
 import { type Iproute2Names } from "../config/iproute2_names.ts";
 import { NetlinkKernel } from "../kernel/netlink_kernel.ts";
@@ -19,6 +20,8 @@ export interface RunOptions {
   readonly color: boolean;
 }
 
+/** By then the sessions are up, and V8 has let go of what it had in store. */
+const SETTLED_MS = 10_000;
 /** The kernel may be slow to answer at the end; it is not waited for longer than this. */
 const STOP_DEADLINE_MS = 5_000;
 /** At a second signal, how long the log may take to be written. */
@@ -82,16 +85,27 @@ async function runUntilSignal(
   });
   const surviveErrors = surviveInternalErrors(daemon);
   const signals = new Signals(daemon, logger, () => void exitNow(daemon, logger, sink));
+  let settled: ReturnType<typeof setTimeout> | undefined;
   try {
     await daemon.start();
+    settled = setTimeout(() => void slim(logger), SETTLED_MS);
     await signals.ended;
     return await stopInTime(daemon, logger);
   } finally {
+    clearTimeout(settled);
     signals.release();
     surviveErrors.release();
     await daemon.closeServers();
     kernel.close();
     transport.close();
+  }
+}
+
+async function slim(logger: Logger): Promise<void> {
+  try {
+    await giveBackStartMemory();
+  } catch (error) {
+    logger.debug("the memory that only the start needed is kept", { error: String(error) });
   }
 }
 
