@@ -1,5 +1,6 @@
-import { exposition, type Family, histogramRows, type Row } from "./exposition.ts";
+import { exposition, type Family, histogramRows, type Row, row } from "./exposition.ts";
 import type { HistogramData } from "./histogram.ts";
+import { Labels, NO_LABELS } from "./labels.ts";
 import type {
   Count,
   EndpointMetrics,
@@ -11,6 +12,12 @@ import { processFamilies, type ProcessReader } from "./process_metrics.ts";
 
 const PREFIX = "doublezero_liveness_";
 const STATES: readonly SessionStateName[] = ["admin_down", "down", "init", "up"];
+
+/** What is counted for one endpoint, and its labels. */
+interface End {
+  readonly counted: EndpointMetrics;
+  readonly labels: Labels;
+}
 
 export interface MetricsOptions {
   readonly source: MetricsSource;
@@ -24,41 +31,61 @@ export interface MetricsOptions {
 /** Prometheus' view of the daemon. Costs nothing until it is scraped. */
 export class Metrics {
   readonly #options: MetricsOptions;
+  readonly #build: Labels;
+  /** By `"IFACE LOCAL_IP"`: those of the last scrape. */
+  #labels = new Map<string, Labels>();
 
   constructor(options: MetricsOptions) {
     this.#options = options;
+    this.#build = new Labels(options.build);
   }
 
-  /** One scrape, a slice at a time, each a matter of milliseconds. Starts the next lag-max period. */
-  scrape(): AsyncGenerator<string, void, void> {
+  /**
+   * One scrape, a slice at a time, each a matter of milliseconds; the last slice is returned. Starts the
+   * next lag-max period.
+   */
+  scrape(): AsyncGenerator<string, string, void> {
     return exposition(this.#families());
   }
 
   *#families(): Iterable<Family> {
-    const { source, peerMetrics, build, process } = this.#options;
-    yield* endpointFamilies(source);
+    const { source, peerMetrics, process } = this.#options;
+    yield* endpointFamilies(this.#ends());
     yield* totalFamilies(source);
     if (peerMetrics) yield* peerFamilies(source);
     yield* ownFamilies(source);
-    yield single("livenessd_build_info", "gauge", "Always 1; the labels tell the build.", 1, build);
+    const help = "Always 1; the labels tell the build.";
+    yield single("livenessd_build_info", "gauge", help, 1, this.#build);
     yield* processFamilies(process);
+  }
+
+  #ends(): End[] {
+    const former = this.#labels;
+    this.#labels = new Map();
+    return Array.from(this.#options.source.endpoints(), (counted) => {
+      const { iface, localIp: local_ip } = counted;
+      const key = `${iface} ${local_ip}`;
+      const labels = former.get(key) ?? new Labels({ iface, local_ip });
+      this.#labels.set(key, labels);
+      return { counted, labels };
+    });
   }
 }
 
-function* endpointFamilies(source: MetricsSource): Iterable<Family> {
+function* endpointFamilies(ends: readonly End[]): Iterable<Family> {
   const each = (
     name: string,
     type: "counter" | "gauge",
     help: string,
     value: (endpoint: EndpointMetrics) => number,
-  ) => perEndpoint(source, name, type, help, (e, labels) => [{ labels, value: value(e) }]);
+  ) => perEndpoint(ends, name, type, help, (e, labels) => [row(labels, value(e))]);
   const histogram = (
     name: string,
     help: string,
     data: (endpoint: EndpointMetrics) => HistogramData,
   ) =>
     perEndpoint(
-      source,
+      ends,
       name,
       "histogram",
       help,
@@ -66,19 +93,18 @@ function* endpointFamilies(source: MetricsSource): Iterable<Family> {
     );
 
   yield perEndpoint(
-    source,
+    ends,
     "sessions",
     "gauge",
     "Sessions by state.",
-    (e, labels) =>
-      STATES.map((state) => ({ labels: { ...labels, state }, value: e.sessions[state] })),
+    (e, labels) => STATES.map((state) => row(labels.with("state", state), e.sessions[state])),
   );
   yield perEndpoint(
-    source,
+    ends,
     "session_transitions_total",
     "counter",
     "State transitions of sessions.",
-    (e, labels) => [...e.transitions].map(([key, count]) => transitionRow(labels, key, count)),
+    (e, labels) => Array.from(e.transitions, ([key, count]) => transitionRow(labels, key, count)),
   );
   yield each(
     "routes_installed",
@@ -123,7 +149,7 @@ function* endpointFamilies(source: MetricsSource): Iterable<Family> {
     (e) => e.serviceQueueLen,
   );
   yield perEndpoint(
-    source,
+    ends,
     "scheduler_events_dropped_total",
     "counter",
     "Detection work dropped by the queue's bound.",
@@ -136,18 +162,18 @@ function* endpointFamilies(source: MetricsSource): Iterable<Family> {
   );
   yield each("control_packets_tx_total", "counter", "Control packets sent.", (e) => e.txPackets);
   yield perEndpoint(
-    source,
+    ends,
     "control_packets_rx_total",
     "counter",
     "Valid control packets received.",
     (e, labels) =>
-      [...e.rxByVersion].map(([version, { count }]) => ({
-        labels: { ...labels, peer_client_version: version },
-        value: count,
-      })),
+      Array.from(
+        e.rxByVersion,
+        ([version, { count }]) => row(labels.with("peer_client_version", version), count),
+      ),
   );
   yield perEndpoint(
-    source,
+    ends,
     "control_packets_rx_invalid_total",
     "counter",
     "Packets refused, by reason.",
@@ -166,21 +192,23 @@ function* endpointFamilies(source: MetricsSource): Iterable<Family> {
     (e) => e.readErrors,
   );
   yield each("write_socket_errors_total", "counter", "Failed sends.", (e) => e.writeErrors);
-  yield* reconcileFamilies(source);
+  yield* reconcileFamilies(ends);
 }
 
 // These two have no label `iface`: the endpoints of one address on several interfaces are summed.
-function* reconcileFamilies(source: MetricsSource): Iterable<Family> {
+function* reconcileFamilies(ends: readonly End[]): Iterable<Family> {
   const summed = (name: string, help: string, value: (e: EndpointMetrics) => number): Family => ({
     name: `doublezero_route_reconcile_${name}`,
     help,
     type: "counter",
     *rows() {
       const sums = new Map<string, number>();
-      for (const e of source.endpoints()) {
-        sums.set(e.localIp, (sums.get(e.localIp) ?? 0) + value(e));
+      for (const { counted } of ends) {
+        sums.set(counted.localIp, (sums.get(counted.localIp) ?? 0) + value(counted));
       }
-      for (const [local_ip, value] of sums) yield { labels: { local_ip }, value };
+      for (const [local_ip, value] of sums) {
+        yield [{ labels: { local_ip }, sharedLabels: NO_LABELS.values, value }];
+      }
     },
   });
   yield summed(
@@ -214,9 +242,11 @@ function* peerFamilies(source: MetricsSource): Iterable<Family> {
     *rows() {
       for (const peer of source.peers()) {
         const labels = labelsOf(peer);
-        for (const state of STATES) {
-          yield { labels: { ...labels, state }, value: peer.state === state ? 1 : 0 };
-        }
+        yield STATES.map((state) => ({
+          labels,
+          sharedLabels: NO_LABELS.with("state", state).values,
+          value: peer.state === state ? 1 : 0,
+        }));
       }
     },
   };
@@ -226,7 +256,8 @@ function* peerFamilies(source: MetricsSource): Iterable<Family> {
     type: "gauge",
     *rows() {
       for (const peer of source.peers()) {
-        yield { labels: labelsOf(peer), value: peer.detectTimeUs / 1e6 };
+        const value = peer.detectTimeUs / 1e6;
+        yield [{ labels: labelsOf(peer), sharedLabels: NO_LABELS.values, value }];
       }
     },
   };
@@ -261,32 +292,33 @@ function externalChanges(source: MetricsSource): Family {
     name,
     help: "Routes of ours that another process removed or replaced, by its command name.",
     type: "counter",
-    rows: () =>
-      [...source.externalChanges()].map(([command, { count }]) => ({
-        labels: { command },
-        value: count,
-      })),
+    rows: () => [
+      Array.from(
+        source.externalChanges(),
+        ([command, { count }]) => row(NO_LABELS.with("command", command), count),
+      ),
+    ],
   };
 }
 
 function lateness(what: string, help: string, data: HistogramData): Family {
   const name = `livenessd_${what}_seconds`;
-  return { name, help, type: "histogram", rows: () => histogramRows(name, {}, data) };
+  return { name, help, type: "histogram", rows: () => [histogramRows(name, NO_LABELS, data)] };
 }
 
 function perEndpoint(
-  source: MetricsSource,
+  ends: readonly End[],
   name: string,
   type: Family["type"],
   help: string,
-  rowsOf: (endpoint: EndpointMetrics, labels: Record<"iface" | "local_ip", string>) => Row[],
+  rowsOf: (endpoint: EndpointMetrics, labels: Labels) => Row[],
 ): Family {
   return {
     name: PREFIX + name,
     help,
     type,
     *rows() {
-      for (const e of source.endpoints()) yield* rowsOf(e, { iface: e.iface, local_ip: e.localIp });
+      for (const { counted, labels } of ends) yield rowsOf(counted, labels);
     },
   };
 }
@@ -296,19 +328,17 @@ function single(
   type: "counter" | "gauge",
   help: string,
   value: number,
-  labels: Row["labels"] = {},
+  labels = NO_LABELS,
 ): Family {
-  return { name, type, help, rows: () => [{ labels, value }] };
+  return { name, type, help, rows: () => [[row(labels, value)]] };
 }
 
-function byReason(labels: Row["labels"], counts: Readonly<Record<string, number>>): Row[] {
-  return Object.entries(counts).map(([reason, value]) => ({
-    labels: { ...labels, reason },
-    value,
-  }));
+function byReason(labels: Labels, counts: Readonly<Record<string, number>>): Row[] {
+  return Object.entries(counts).map(([reason, value]) => row(labels.with("reason", reason), value));
 }
 
-function transitionRow(labels: Row["labels"], key: string, { count }: Count): Row {
-  const [state_from = "", state_to = "", ...reason] = key.split(" ");
-  return { labels: { ...labels, state_from, state_to, reason: reason.join(" ") }, value: count };
+function transitionRow(labels: Labels, key: string, { count }: Count): Row {
+  const [from = "", to = "", ...reason] = key.split(" ");
+  const states = labels.with("state_from", from).with("state_to", to);
+  return row(states.with("reason", reason.join(" ")), count);
 }

@@ -1,5 +1,8 @@
 import process from "node:process";
-import type { Family } from "./exposition.ts";
+import { type Family, row } from "./exposition.ts";
+import { NO_LABELS } from "./labels.ts";
+
+const FDS = "/proc/self/fd";
 
 /** The process as the kernel accounts for it. */
 export interface ProcessReadings {
@@ -41,7 +44,7 @@ export function* processFamilies(read: ProcessReader): Iterable<Family> {
     name,
     type,
     help,
-    rows: () => [{ labels: {}, value }],
+    rows: () => [[row(NO_LABELS, value)]],
   });
   yield family(
     "process_cpu_seconds_total",
@@ -69,11 +72,17 @@ export function* processFamilies(read: ProcessReader): Iterable<Family> {
 
 function countOpenFds(): number | null {
   try {
-    let count = 0;
-    for (const _ of Deno.readDirSync("/proc/self/fd")) count++;
-    // The listing itself held one open.
-    return count - 1;
+    const { size } = Deno.statSync(FDS);
+    return size > 0 ? size : listedFds();
   } catch {
     return null;
   }
+}
+
+// Linux before 6.2 does not tell their number as the folder's size.
+function listedFds(): number {
+  let count = 0;
+  for (const _ of Deno.readDirSync(FDS)) count++;
+  // The listing itself held one open.
+  return count - 1;
 }

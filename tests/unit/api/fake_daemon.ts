@@ -112,6 +112,7 @@ export class FakeDaemon implements ApiContext {
   statusDocument = status();
   outcome: Outcome = { ok: true };
   exposition: string[] = ["# HELP a b\n# TYPE a gauge\n", "a 1\n"];
+  scrapes = 0;
   failure: Error | null = null;
   readonly registered: RouteConfig[] = [];
   readonly withdrawn: RouteKeyParts[] = [];
@@ -168,7 +169,9 @@ export class FakeDaemon implements ApiContext {
     this.errors.push(error);
   }
 
-  async *#scrape(): AsyncGenerator<string, void, void> {
-    yield* this.exposition;
+  async *#scrape(): AsyncGenerator<string, string, void> {
+    this.scrapes++;
+    yield* this.exposition.slice(0, -1);
+    return this.exposition.at(-1)!;
   }
 }

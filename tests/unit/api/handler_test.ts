@@ -442,6 +442,22 @@ Deno.test("/metrics, /healthz and /readyz answer on both listeners", async () =>
   }
 });
 
+Deno.test("a short exposition goes out whole, between the slices of a long one the loop turns", async () => {
+  const daemon = new FakeDaemon();
+  const get = () => observingHandler(daemon)(new Request("http://livenessd/metrics"));
+  daemon.exposition = ["a 1\n"];
+  assertEquals([await (await get()).text(), daemon.pauses], ["a 1\n", 0]);
+  daemon.exposition = ["a 1\n", "a 2\n", "a 3\n"];
+  assertEquals([await (await get()).text(), daemon.pauses], ["a 1\na 2\na 3\n", 2]);
+});
+
+Deno.test("HEAD of the metrics is no scrape: the next one tells the maximum lag all the same", async () => {
+  const daemon = new FakeDaemon();
+  const response = await ask(daemon, "HEAD", "/metrics");
+  assertStringIncludes(response.headers.get("content-type")!, "version=0.0.4");
+  assertEquals([response.status, await response.text(), daemon.scrapes], [200, "", 0]);
+});
+
 Deno.test("the metrics listener offers nothing else, least of all what changes state", async () => {
   const daemon = new FakeDaemon();
   daemon.sessions = [session()];

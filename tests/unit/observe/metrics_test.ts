@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { exposition, type Row } from "../../../src/observe/exposition.ts";
+import { NO_LABELS } from "../../../src/observe/labels.ts";
 import { HANDLING_BOUNDS, Histogram } from "../../../src/observe/histogram.ts";
 import { LoopLag } from "../../../src/observe/loop_lag.ts";
 import { Metrics } from "../../../src/observe/metrics.ts";
@@ -8,6 +9,7 @@ import type {
   MetricsSource,
   PeerMetrics,
 } from "../../../src/observe/metrics_source.ts";
+import { readProcess } from "../../../src/observe/process_metrics.ts";
 import { type ParsedFamily, parseExposition } from "./exposition_parser.ts";
 
 /** Names, kinds and labels of the specification's section "Metrics". */
@@ -143,8 +145,18 @@ function metricsOf(world: Partial<World>, peerMetrics = false): Metrics {
   });
 }
 
+/** All slices, the last one too. */
+async function slicesOf(scrape: AsyncGenerator<string, string, void>): Promise<string[]> {
+  const slices: string[] = [];
+  for (;;) {
+    const next = await scrape.next();
+    slices.push(next.value);
+    if (next.done) return slices;
+  }
+}
+
 async function scrape(metrics: Metrics): Promise<Map<string, ParsedFamily>> {
-  return parseExposition((await Array.fromAsync(metrics.scrape())).join(""));
+  return parseExposition((await slicesOf(metrics.scrape())).join(""));
 }
 
 function valueOf(
@@ -258,9 +270,12 @@ Deno.test("peers are exported on request only", async () => {
 
 Deno.test("thousands of peers come in slices that make one well-formed exposition", async () => {
   const peers = Array.from({ length: 3_000 }, (_, i) => ({ ...peer, peerIp: `10.1.0.${i}` }));
-  const chunks = await Array.fromAsync(metricsOf({ peers }, true).scrape());
+  const chunks = await slicesOf(metricsOf({ peers }, true).scrape());
   assert(chunks.length >= 15, `${chunks.length} chunks`);
-  const families = parseExposition(chunks.join(""));
+  const text = chunks.join("");
+  assertEquals(text.match(/^# TYPE doublezero_liveness_peer_sessions /gm)?.length, 1);
+  assert(!text.includes("\n\n"), "an empty line");
+  const families = parseExposition(text);
   assertEquals(families.get("doublezero_liveness_peer_sessions")?.samples.length, 12_000);
 });
 
@@ -279,20 +294,54 @@ Deno.test("the maximum loop lag is that since the last scrape, the histogram tha
 });
 
 Deno.test("label values cannot break the format", async () => {
-  const labels = { text: 'a "b" \\ c\nd' };
-  const rows: Row[] = [{ labels, value: 1 }];
-  const family = { name: "x", help: "h", type: "gauge" as const, rows: () => rows };
-  const text = (await Array.fromAsync(exposition([family]))).join("");
+  const odd = 'a "b" \\ c\nd';
+  const rows: Row[] = [{
+    labels: { once: odd },
+    sharedLabels: NO_LABELS.with("kept", odd).values,
+    value: 1,
+  }];
+  const family = { name: "x", help: "h", type: "gauge" as const, rows: () => [rows] };
+  const text = (await slicesOf(exposition([family]))).join("");
+  const labels = { once: odd, kept: odd };
   assertEquals(parseExposition(text).get("x")?.samples, [{ name: "x", labels, value: 1 }]);
 });
 
 Deno.test("two metrics of one name are refused", async () => {
   const family = { name: "x", help: "h", type: "gauge" as const, rows: () => [] };
   await assertRejects(
-    () => Array.fromAsync(exposition([family, family])),
+    () => slicesOf(exposition([family, family])),
     Error,
     "x is defined twice",
   );
+});
+
+Deno.test("a second scrape says what changed, under the labels of the first", async () => {
+  const end = endpoint("tun0", "10.0.0.1");
+  const endpoints = [end, endpoint("tun1", "10.0.0.1")];
+  const metrics = metricsOf({ endpoints });
+  const first = await slicesOf(metrics.scrape());
+  assertEquals(await slicesOf(metrics.scrape()), first);
+  assertEquals(first.length, 1);
+  endpoints.shift();
+  const gone = (await slicesOf(metrics.scrape())).join("");
+  assert(!gone.includes("tun0") && gone.includes("tun1"));
+  endpoints.unshift({ ...end, installs: 4_711 });
+  const name = "doublezero_liveness_route_installs_total";
+  assertEquals(valueOf(await scrape(metrics), name, { iface: "tun0" }), 4_711);
+});
+
+Deno.test("kept labels are one object, in the order in which they were put together", () => {
+  const labels = NO_LABELS.with("b", "1").with("a", 0.5);
+  assertEquals(NO_LABELS.with("b", "1").with("a", 0.5), labels);
+  assert(NO_LABELS.with("b", "1").with("a", 0.5).values === labels.values);
+  assertEquals(Object.entries(labels.values), [["b", "1"], ["a", 0.5]]);
+});
+
+Deno.test("open files are counted", () => {
+  const before = readProcess().openFds!;
+  const files = Array.from({ length: 5 }, () => Deno.openSync("/dev/null"));
+  assertEquals(readProcess().openFds, before + 5);
+  for (const file of files) file.close();
 });
 
 Deno.test("a histogram takes only bounds that ascend, and counts the odd as nothing", () => {
