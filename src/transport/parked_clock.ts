@@ -20,7 +20,7 @@ export class ParkedClock {
   #wakeAt = Infinity;
   #wake: () => void = () => {};
   #parked = false;
-  #livelyUntil = 0;
+  #livelyUntil: number;
   #lastActivity = -1;
 
   /**
@@ -32,7 +32,9 @@ export class ParkedClock {
     private readonly parking: Parking,
     private readonly idle: () => boolean,
     private readonly activity: () => number,
-  ) {}
+  ) {
+    this.#livelyUntil = clock.now() + LIVELY_US;
+  }
 
   now(): number {
     return this.clock.now();
@@ -45,20 +47,27 @@ export class ParkedClock {
   wakeAt(at: number, wake: () => void): void {
     this.#wakeAt = at;
     this.#wake = wake;
-    if (!this.#parked) this.clock.wakeAt(at, this.#fire);
+    if (!this.#parked) this.#sleep();
   }
 
   readonly #fire = (): void => {
     // Until it is known whether we park, no timer is armed: that alone would wake the runtime again.
     this.#parked = true;
     try {
-      this.#takeWake();
+      if (this.now() >= this.#wakeAt) this.#takeWake();
       if (this.#mayPark()) this.#park();
     } finally {
       this.#parked = false;
-      this.clock.wakeAt(this.#wakeAt, this.#fire);
+      this.#sleep();
     }
   };
+
+  /** Leaves it to the runtime to end the wait: for the next wake-up, or for parking as soon as it may be. */
+  #sleep(): void {
+    const parkAt = this.parking.parkable ? Math.max(this.#livelyUntil, this.now()) : Infinity;
+    const at = this.#wakeAt === Infinity ? Infinity : Math.min(this.#wakeAt, parkAt);
+    this.clock.wakeAt(at, this.#fire);
+  }
 
   #takeWake(): void {
     this.#wakeAt = Infinity;

@@ -71,14 +71,14 @@ interface Ticking {
   activity: number;
 }
 
-/** A clock over the host, with a task that wants to be woken every 10 ms. */
-function ticking(host = new Host()): Ticking {
+/** A clock over the host, with a task that wants to be woken every so often. */
+function ticking(host = new Host(), everyUs = 10 * MS): Ticking {
   const state: Ticking = { host, wakes: [], parkedAtWake: [], idle: true, activity: 0 };
   const clock = new ParkedClock(host.timerClock, host, () => state.idle, () => state.activity);
   const wake = () => {
     state.wakes.push(host.time);
     state.parkedAtWake.push(host.parked);
-    clock.wakeAt(host.time + 10 * MS, wake);
+    clock.wakeAt(host.time + everyUs, wake);
   };
   clock.wakeAt(host.time, wake);
   return state;
@@ -126,6 +126,21 @@ Deno.test("what the runtime has to do ends the park, and for 20 ms none begins",
   runUntil(host, () => parkedAtWake.slice(before).includes(true));
   const unparked = wakes.slice(before).filter((_, i) => !parkedAtWake[before + i]);
   assertGreaterOrEqual(unparked.at(-1)! - at, 15 * MS);
+});
+
+Deno.test("after what the runtime had to do, parking does not wait for the next wake-up", () => {
+  const { host } = ticking(new Host(), 600 * MS);
+  for (let i = 0; i < 3; i++) host.runTimer();
+  const at = host.time + 100 * MS;
+  host.runtimeWork = [at];
+  runUntil(host, () => host.log.includes("runtime"));
+  host.runtimeWork = [];
+  const handled: number[] = [];
+  host.onArrival = () => handled.push(host.time);
+  const expected = [30, 40].map((ms) => at + ms * MS);
+  host.arrivals = [...expected];
+  runUntil(host, () => host.arrivals.length === 0);
+  assertEquals(handled, expected);
 });
 
 Deno.test("nobody parks while an answer is under way, or something was started in the turn", () => {
