@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertGreater } from "@std/assert";
 import type { Daemon } from "./daemon.ts";
 import {
   bothInstalled,
@@ -117,5 +117,6 @@ Deno.test("a stopped daemon that continues reads before it judges", async () => 
     const [session] = await daemon.json("sessions");
     assertEquals([session.state, session.flaps], ["up", 0]);
   }
-  assertEquals((await daemons[0].json("status")).loop.lag_max_us > 500_000, true);
+  // It was to do something at the latest one interval, with its jitter, after it had been stopped.
+  assertGreater((await daemons[0].json("status")).loop.lag_max_us, 450_000);
 });
