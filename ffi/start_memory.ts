@@ -32,20 +32,24 @@ export async function giveBackStartMemory(): Promise<void> {
 }
 
 /**
- * The mappings of a file, in the form of /proc/PID/smaps, that cannot be written to and of which no page
- * was: the others hold what the dynamic loader wrote, which the file does not have.
+ * The mappings of a file, in the form of /proc/PID/smaps, that no page was ever written to: the others hold
+ * what the dynamic loader wrote, which the file does not have. Read-only is not enough, since the loader
+ * makes some so afterwards, nor is "Anonymous: 0", since what it wrote may be swapped out: the kernel's flag
+ * `ac` tells that a mapping could once be written to.
  */
 export function unwritten(smaps: string, file: string): Mapping[] {
   const mappings: Mapping[] = [];
   let current: Mapping | null = null;
   for (const line of smaps.split("\n")) {
-    const [, start, end, path] = /^([0-9a-f]+)-([0-9a-f]+) r-.p \S+ \S+ \d+ +(.*)$/.exec(line) ??
-      [];
-    if (path !== undefined) {
-      current = path === file ? { start: BigInt(`0x${start}`), end: BigInt(`0x${end}`) } : null;
-    } else if (/^[0-9a-f]+-/.test(line)) {
+    const header = /^([0-9a-f]+)-([0-9a-f]+) (....) \S+ \S+ \d+ +(.*)$/.exec(line);
+    if (header !== null) {
+      const [, start, end, permissions = "", path] = header;
+      current = path === file && /^r-.p$/.test(permissions)
+        ? { start: BigInt(`0x${start}`), end: BigInt(`0x${end}`) }
+        : null;
+    } else if (/^(Anonymous|Swap): +[1-9]/.test(line)) {
       current = null;
-    } else if (current !== null && /^Anonymous: +0 kB$/.test(line)) {
+    } else if (current !== null && line.startsWith("VmFlags: ") && !/ ac\b/.test(line)) {
       mappings.push(current);
     }
   }

@@ -3,7 +3,7 @@
  * run.ts; nothing here knows which they are.
  */
 import { type ApiContext, pauseForLoop } from "../api/context.ts";
-import { controlHandler, observingHandler } from "../api/handler.ts";
+import { controlHandler, type Handler, observingHandler } from "../api/handler.ts";
 import { type ApiServer, serveTcp, serveUnix } from "../api/server.ts";
 import type { Config } from "../config/config.ts";
 import type { Iproute2Names } from "../config/iproute2_names.ts";
@@ -115,10 +115,12 @@ export class Daemon {
    */
   async start(): Promise<void> {
     const { api, metrics, routes } = this.#config;
-    this.#servers.push(await serveUnix(api.socket, api.group, controlHandler(this.#context)));
+    this.#servers.push(
+      await serveUnix(api.socket, api.group, this.#noticed(controlHandler(this.#context))),
+    );
     if (metrics.listen !== null) {
       const { hostname, port } = metrics.listen;
-      this.#servers.push(serveTcp(hostname, port, observingHandler(this.#context)));
+      this.#servers.push(serveTcp(hostname, port, this.#noticed(observingHandler(this.#context))));
     }
     this.#announce();
     // Not before it is certain that this is the only daemon.
@@ -168,7 +170,7 @@ export class Daemon {
     });
   }
 
-  /** True while no answer of the API is being made. */
+  /** True while no answer of the API is between two of its slices. */
   get idle(): boolean {
     return this.#pausing === 0;
   }
@@ -177,6 +179,17 @@ export class Daemon {
     this.#pausing++;
     await pauseForLoop();
     this.#pausing--;
+    this.manager.loop.stirred++;
+  }
+
+  /** What follows from a request goes on in the runtime before and after it is handled. */
+  #noticed(handler: Handler): Handler {
+    return async (request) => {
+      this.manager.loop.stirred++;
+      const response = await handler(request);
+      this.manager.loop.stirred++;
+      return response;
+    };
   }
 
   #announce(): void {

@@ -40,6 +40,13 @@ export interface Refusal {
   readonly message: string;
 }
 
+/** What an anchor names; `open` as long as it is being read. */
+interface Target {
+  value: unknown;
+  size: number;
+  open: boolean;
+}
+
 /** For each mapping and list that was read: where its keys or entries start. */
 export type Starts = Map<unknown, Map<string, number> | number[]>;
 
@@ -49,7 +56,7 @@ export class ValueReader {
   private next = 1; // behind the event of the document itself
   private end = 0; // of the latest thing in the text that had one
   private size = 0;
-  private readonly anchors = new Map<string, { value: unknown; size: number } | "open">();
+  private readonly anchors = new Map<string, Target>();
   // What is written often is one value and one string.
   private readonly plain = new Map<string, unknown>();
   private readonly quoted = new Map<string, unknown>();
@@ -80,10 +87,12 @@ export class ValueReader {
     if (event.anchorStart < 0) return this.content(event);
     const anchor = this.text.slice(event.anchorStart, event.anchorEnd);
     const before = this.size;
-    this.anchors.set(anchor, "open");
-    const value = this.content(event);
-    this.anchors.set(anchor, { value, size: this.size - before });
-    return value;
+    const target: Target = { value: undefined, size: 0, open: true };
+    this.anchors.set(anchor, target);
+    target.value = this.content(event);
+    target.size = this.size - before;
+    target.open = false;
+    return target.value;
   }
 
   private content(event: ScalarEvent | SequenceEvent | MappingEvent): unknown {
@@ -97,7 +106,7 @@ export class ValueReader {
     this.end = anchorEnd;
     const name = this.text.slice(anchorStart, anchorEnd);
     const target = this.anchors.get(name);
-    if (target === undefined || target === "open") {
+    if (target === undefined || target.open) {
       const why = target === undefined ? "no anchor before it" : "something that contains it";
       this.refuse(anchorStart - 1, `the alias ${describeValue(name)} stands for ${why}`);
       return null;

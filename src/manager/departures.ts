@@ -10,7 +10,8 @@ interface Departing {
 
 export class Departures {
   // Filled anew in each turn without giving its room back: an array that is emptied grows anew, which
-  // came to 23 bytes for each packet.
+  // came to 23 bytes for each packet. What was written last stays until it is written over: as many
+  // sessions as once sent in one turn, at most.
   readonly #waiting: Departing[] = [];
   #count = 0;
 

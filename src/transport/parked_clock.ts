@@ -7,10 +7,19 @@ interface TimerClock {
   wakeAt(at: number, wake: () => void): void;
 }
 
-/** The runtime gets a turn this often even when it seems to have nothing to do, µs. */
-const PARK_US = 4_000_000;
-/** After the runtime had something to do, it is left alone for this long, µs: one thing leads to another. */
-const LIVELY_US = 20_000;
+/**
+ * The runtime gets a turn this often even when it seems to have nothing to do, µs: sooner at first. What it
+ * was told of and had not yet begun when a park started (a request whose first byte came in the same half
+ * millisecond) shows nowhere, and waits for the end of the park.
+ */
+const FIRST_PARK_US = 20_000;
+const PARK_GROWTH = 8;
+const PARK_US = 1_000_000;
+/**
+ * After the runtime had something to do, it is left alone for this long, µs: one thing leads to another, and
+ * one request to the next.
+ */
+const LIVELY_US = 250_000;
 
 /**
  * A clock whose wake-ups come while the process is parked (see parking.ts), whenever that is possible, and
@@ -22,6 +31,7 @@ export class ParkedClock {
   #parked = false;
   #livelyUntil: number;
   #lastActivity = -1;
+  #parkUs = FIRST_PARK_US;
 
   /**
    * @param idle whether nothing waits for the runtime: no answer under way, nobody in the middle of a task
@@ -78,14 +88,14 @@ export class ParkedClock {
     const activity = this.activity();
     const quiet = activity === this.#lastActivity && this.idle();
     this.#lastActivity = activity;
-    if (!quiet) this.#livelyUntil = this.now() + LIVELY_US;
+    if (!quiet) this.#leaveAlone();
     return quiet && this.parking.parkable && this.now() >= this.#livelyUntil;
   }
 
   #park(): void {
     this.parking.enterPark();
     try {
-      this.#waitUntil(this.now() + PARK_US);
+      this.#waitUntil(this.now() + this.#parkUs);
     } finally {
       this.parking.leavePark();
     }
@@ -100,13 +110,17 @@ export class ParkedClock {
         const timeoutMs = Math.ceil((Math.min(this.#wakeAt, end) - now) / 1_000);
         const ended = this.parking.park(timeoutMs);
         if (ended === "timeout") continue;
-        if (ended === "runtime") {
-          this.#livelyUntil = this.now() + LIVELY_US;
-          return;
-        }
+        if (ended === "runtime") return this.#leaveAlone();
         this.parking.arrived();
       }
       if (!this.#mayPark()) return;
     }
+    this.#parkUs = Math.min(this.#parkUs * PARK_GROWTH, PARK_US);
+  }
+
+  /** The runtime has something to do. */
+  #leaveAlone(): void {
+    this.#livelyUntil = this.now() + LIVELY_US;
+    this.#parkUs = FIRST_PARK_US;
   }
 }

@@ -140,6 +140,11 @@ Deno.test("aliases that expand without bound are refused at once", () => {
   assertStringIncludes(problems("a: &x [*x]\n")[0]!, "contains it");
 });
 
+Deno.test("an alias stands for the latest anchor of its name that began before it", () => {
+  const text = "a: &x {b: &x 1, c: *x}\nd: *x\ne: &x 2\nf: *x\n";
+  assertEquals(document(text).data, { a: { b: 1, c: 1 }, d: 1, e: 2, f: 2 });
+});
+
 Deno.test("ten thousand aliases of one address are no bomb", () => {
   const text = `a: &gw 10.0.0.2\nb: [${"*gw, ".repeat(10_000)}]\n`;
   assertEquals((document(text).data as { b: string[] }).b.length, 10_000);
