@@ -14,12 +14,12 @@ interface TimerClock {
  */
 const FIRST_PARK_US = 20_000;
 const PARK_GROWTH = 8;
-const PARK_US = 1_000_000;
+const PARK_US = 2_000_000;
 /**
  * After the runtime had something to do, it is left alone for this long, µs: one thing leads to another, and
  * one request to the next.
  */
-const LIVELY_US = 250_000;
+const LIVELY_US = 100_000;
 
 /**
  * A clock whose wake-ups come while the process is parked (see parking.ts), whenever that is possible, and
