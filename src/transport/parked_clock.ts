@@ -34,7 +34,7 @@ export class ParkedClock {
   #parkUs = FIRST_PARK_US;
 
   /**
-   * @param idle whether nothing waits for the runtime: no answer under way, nobody in the middle of a task
+   * @param idle whether nobody is known to wait for the runtime: no kernel request, no pause within an answer
    * @param activity grows with everything that starts something in the runtime
    */
   constructor(
